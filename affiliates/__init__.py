@@ -1,0 +1,1 @@
+"""Affiliates: referrals and commission (its models arrive with the affiliates release)."""

@@ -1,0 +1,1 @@
+"""Trading at venues."""

@@ -1,0 +1,1 @@
+"""Clients and what we must know of them."""

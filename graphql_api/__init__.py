@@ -1,0 +1,1 @@
+"""The edge for client apps: one GraphQL schema over HTTP and WebSocket."""

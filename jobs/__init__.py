@@ -1,0 +1,1 @@
+"""The edge for time: Dramatiq actors and the schedule."""

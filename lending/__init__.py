@@ -1,0 +1,1 @@
+"""Loans and collateral (its models arrive with the lending release)."""

@@ -1,0 +1,1 @@
+"""Signals, alerts and notifications (its models arrive with the signals release)."""
