@@ -1,0 +1,33 @@
+"""Who acts: a person who logged in, or a named part of the system."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backoffice.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who a verb is done by, as it stands in entries, events and history.
+
+    `name` is what the record shows: the person's e-mail address is never kept here (erasure would have to
+    touch the log), only their id; a part of the system is named as `system:reconciler`.
+    """
+
+    user_id: int | None
+    name: str
+
+    @staticmethod
+    def user(user: "User") -> "By":
+        """A person, by their account."""
+        return By(user_id=user.pk, name=f"{user.kind}:{user.uuid}")
+
+    @staticmethod
+    def system(part: str) -> "By":
+        """A named part of the system: `streams`, `reconciler`, `scheduler`."""
+        return By(user_id=None, name=f"system:{part}")
+
+    @property
+    def is_system(self) -> bool:
+        return self.user_id is None
