@@ -1,0 +1,7 @@
+"""The app's registration with Django and with the ports of the layers below it."""
+
+from django.apps import AppConfig
+
+
+class AffiliatesConfig(AppConfig):
+    name = "affiliates"

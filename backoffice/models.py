@@ -1,0 +1,161 @@
+"""The kernel's tables: users, currencies, the event log."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+from simple_history.models import HistoricalRecords
+
+from backoffice.database import PublicIdModel
+
+
+class HistoricalModel(models.Model):
+    """A configuration or case-like record: every version is kept, with who changed it, when and why."""
+
+    history = HistoricalRecords(inherit=True)
+
+    class Meta:
+        abstract = True
+
+
+class UserManager(BaseUserManager):  # type: ignore[misc]
+    """How users are found: by e-mail address, whatever its case."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)  # type: ignore[no-any-return]
+
+
+class User(PublicIdModel, AbstractBaseUser, PermissionsMixin):
+    """Somebody who can log in: a member of staff, or a person acting for a client.
+
+    Clients' users cannot enter the console; staff own no money.
+    """
+
+    class Kind(models.TextChoices):
+        CLIENT = "client", "Client"
+        STAFF = "staff", "Staff"
+
+    email = models.EmailField("e-mail", max_length=254)
+    username = models.CharField(max_length=64, blank=True)
+    full_name = models.CharField("name", max_length=160, blank=True)
+    phone = models.CharField(max_length=32, blank=True)
+    email_verified = models.BooleanField("e-mail verified", default=False)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.CLIENT)
+    locale = models.CharField(max_length=16, default="en")
+    time_zone = models.CharField(max_length=64, default="UTC")
+    is_active = models.BooleanField("may log in", default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    history = HistoricalRecords(excluded_fields=["password", "last_login"])
+
+    objects = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_once"),
+            models.UniqueConstraint(Lower("username"), condition=~Q(username=""), name="user_username_once"),
+            models.CheckConstraint(
+                condition=Q(kind="staff") | Q(is_superuser=False), name="user_client_is_never_superuser"
+            ),
+        ]
+
+    @property
+    def is_staff(self) -> bool:
+        """Django's word for “may enter the console”."""
+        return self.kind == self.Kind.STAFF
+
+    def get_full_name(self) -> str:
+        return self.full_name or self.email
+
+    def get_short_name(self) -> str:
+        return self.full_name.split(" ")[0] or self.email
+
+    def __str__(self) -> str:
+        return self.full_name or self.email
+
+
+class Currency(HistoricalModel):
+    """A unit of money and how finely it may be booked."""
+
+    class Kind(models.TextChoices):
+        FIAT = "fiat", "Fiat"
+        CRYPTO = "crypto", "Crypto"
+
+    code = models.CharField(primary_key=True, max_length=12)
+    name = models.CharField(max_length=64)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.FIAT)
+    exponent = models.PositiveSmallIntegerField(
+        "decimals", default=2, help_text="How many decimals an amount may have."
+    )
+    is_active = models.BooleanField("in use", default=True)
+
+    class Meta:
+        verbose_name_plural = "currencies"
+        constraints = [
+            models.CheckConstraint(condition=Q(exponent__lte=18), name="currency_exponent_at_most_18"),
+            models.CheckConstraint(condition=Q(code__regex=r"^[A-Z0-9]{2,12}$"), name="currency_code_upper_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Reads of the event log."""
+
+    def after(self, position: int) -> "EventQuerySet":
+        """Sequenced events past a position, in order: what a cursor reads."""
+        return self.filter(position__gt=position).order_by("position")
+
+    def about(self, subject_type: str, subject_id: object) -> "EventQuerySet":
+        """Everything that happened to one object, oldest first. Its own changes are ordered by its row lock."""
+        return self.filter(subject_type=subject_type, subject_id=subject_id).order_by("id")
+
+    def unsequenced(self) -> "EventQuerySet":
+        return self.filter(position__isnull=True).order_by("id")
+
+
+class Event(models.Model):
+    """One thing that happened: audit trail, feed and resume point in one append-only row.
+
+    `position` and `hash` are given once, by the sequencer, after the commit; nothing else ever changes.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=64)
+    version = models.PositiveSmallIntegerField(default=1)
+    subject_type = models.CharField("about", max_length=32)
+    subject_id = models.UUIDField()
+    subject_version = models.PositiveIntegerField(null=True)
+    client_id = models.UUIDField("client", null=True)
+    by = models.CharField(max_length=64)
+    by_user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    at = models.DateTimeField()
+    recorded_at = models.DateTimeField(db_default=models.functions.Now())
+    key = models.CharField(max_length=200, blank=True)
+    correlation_id = models.CharField(max_length=64, blank=True)
+    payload = models.JSONField(default=dict)
+    position = models.BigIntegerField(null=True, unique=True)
+    hash = models.BinaryField(null=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject_type", "subject_id", "id"], name="event_by_subject"),
+            models.Index(fields=["client_id", "position"], name="event_by_client"),
+            models.Index(F("id"), condition=Q(position__isnull=True), name="event_unsequenced"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(position__isnull=True, hash__isnull=True) | Q(position__gte=1, hash__isnull=False),
+                name="event_position_with_hash",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
