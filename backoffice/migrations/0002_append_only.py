@@ -9,10 +9,10 @@ CREATE FUNCTION backoffice_event_sequenced_once() RETURNS trigger LANGUAGE plpgs
 BEGIN
     IF OLD.position IS NOT NULL OR NEW.position IS NULL
        OR ROW(OLD.id, OLD.name, OLD.version, OLD.subject_type, OLD.subject_id, OLD.subject_version, OLD.client_id,
-              OLD.by, OLD.by_user_id, OLD.at, OLD.recorded_at, OLD.key, OLD.correlation_id, OLD.payload)
+              OLD."by", OLD.by_user_id, OLD.at, OLD.recorded_at, OLD.key, OLD.correlation_id, OLD.payload)
           IS DISTINCT FROM
           ROW(NEW.id, NEW.name, NEW.version, NEW.subject_type, NEW.subject_id, NEW.subject_version, NEW.client_id,
-              NEW.by, NEW.by_user_id, NEW.at, NEW.recorded_at, NEW.key, NEW.correlation_id, NEW.payload)
+              NEW."by", NEW.by_user_id, NEW.at, NEW.recorded_at, NEW.key, NEW.correlation_id, NEW.payload)
     THEN
         RAISE EXCEPTION 'backoffice_event is append-only: UPDATE refused' USING ERRCODE = 'check_violation';
     END IF;
