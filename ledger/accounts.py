@@ -18,7 +18,9 @@ from ledger.refusals import AccountDiffers, AccountNotEmpty
 Owner = tuple[str, uuid.UUID] | None
 
 # How many shards a busy house account has; one that is not named here has one.
-SHARDS: Final[Mapping[str, int]] = MappingProxyType({"venue_funding": 8, "venue_result": 8, "markup_income": 8})
+SHARDS: Final[Mapping[str, int]] = MappingProxyType(
+    {"venue_funding": 8, "venue_result": 8, "markup_income": 8}
+)
 
 
 def open_account(
@@ -72,7 +74,13 @@ def house(
     if shard_key is not None:
         digest = hashlib.sha256(str(shard_key).encode()).digest()
         shard = int.from_bytes(digest[:4]) % SHARDS.get(purpose, 1)
-    identity = {"book": str(book), "currency_id": currency, "purpose": purpose, "owner_type": "", "shard": shard}
+    identity = {
+        "book": str(book),
+        "currency_id": currency,
+        "purpose": purpose,
+        "owner_type": "",
+        "shard": shard,
+    }
     account = Account.objects.filter(**identity, owner_id=None).first()
     if account is None:
         row = Account(**identity, kind=str(kind), guarded=False, opened_at=Now())
@@ -117,5 +125,3 @@ def balance_at(
     field = "entry__effective_at__lte" if basis == "effective" else "entry__recorded_at__lte"
     total = Posting.objects.filter(account=account, **{field: at}).aggregate(total=Sum(signed))["total"]
     return total if total is not None else Decimal(0)
-
-

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db import IntegrityError, connection
 
@@ -16,8 +16,8 @@ from backoffice.logs import correlation
 from backoffice.money import quantum
 from backoffice.who import By
 from ledger.content import Subject, amount_text, checked_instant, checked_key, content_hash, subject_parts
-from ledger.journal import Balance, Line, Posted, post
-from ledger.models import Account, AccountRef, Hold, Side, account_id
+from ledger.journal import LOWER, Balance, Line, Posted, post
+from ledger.models import AccountRef, Hold, account_id
 from ledger.refusals import refuse
 
 
@@ -130,13 +130,11 @@ def capture(
     :raises InvalidAmount: if the amount is above the hold's. Also the refusals of `journal.post`.
     """
     taken = hold.amount if amount is None else amount
-    account: Account = hold.account  # cached on the holds this module returns
-    lowering = Line(account, account.normal_side.opposite, taken)
     if subject is None and hold.subject_id is not None:
         subject = (hold.subject_type, hold.subject_id)
     return post(
         kind=kind,
-        lines=[lowering, *lines],
+        lines=[Line(hold.account_id, LOWER, taken), *lines],
         by=by,
         at=at,
         key=key,
@@ -155,8 +153,7 @@ def release(hold: Hold, *, by: By, at: datetime) -> HoldResult:
 
     :raises HoldResolved: if it was captured, expired or transferred.
     """
-    sql = "SELECT %s FROM ledger_hold_release(%%s, %%s, %%s, %%s, %%s, %%s) x" % _COLUMNS
-    row = _call(sql, [hold.pk, hold.account_id, by.name, by.user_id, at, correlation.get()])
+    row = _call(_RELEASE, [hold.pk, hold.account_id, by.name, by.user_id, at, correlation.get()])
     return _result(row, "released")
 
 
@@ -167,12 +164,15 @@ def expire_due(at: datetime, limit: int = 500) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ledger_holds_expire(%s, %s, %s, %s)", [at, limit, By.system("holds").name, correlation.get()]
+            "SELECT ledger_holds_expire(%s, %s, %s, %s)",
+            [at, limit, By.system("holds").name, correlation.get()],
         )
         return int(cursor.fetchone()[0])
 
 
-_COLUMNS = "x.status, x.replayed, x.posted, x.held, x.exponent, (x.hold).*"
+_ANSWER: Final = "SELECT x.status, x.replayed, x.posted, x.held, x.exponent, (x.hold).* FROM "
+_PLACE: Final = _ANSWER + "ledger_hold_place(%s, %s, %s::jsonb, %s, %s, %s) x"
+_RELEASE: Final = _ANSWER + "ledger_hold_release(%s, %s, %s, %s, %s, %s) x"
 
 
 def _place(
@@ -204,8 +204,7 @@ def _place(
         "subject_id": subject_id,
         "client_id": str(client_id) if client_id else None,
     }
-    sql = "SELECT %s FROM ledger_hold_place(%%s, %%s, %%s::jsonb, %%s, %%s, %%s) x" % _COLUMNS
-    row = _call(sql, [source_id, account, json.dumps(draft), by.name, by.user_id, correlation.get()])
+    row = _call(_PLACE, [source_id, account, json.dumps(draft), by.name, by.user_id, correlation.get()])
     return _result(row, "placed")
 
 
@@ -227,4 +226,7 @@ def _result(row: dict[str, Any], expected: str) -> HoldResult:
     posted, exponent = row.pop("posted"), row.pop("exponent")
     if status != expected:
         refuse(status, row | {"exponent": exponent})
-    raise NotImplementedError
+    balance = Balance(posted.quantize(quantum(exponent)), row.pop("held").quantize(quantum(exponent)))
+    hold = Hold(**row)
+    hold._state.adding, hold._state.db = False, connection.alias
+    return HoldResult(hold, balance, replayed)

@@ -1,13 +1,13 @@
 """Post journal entries: one or many in one round trip, and reverse them."""
 
 import json
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from django.db import IntegrityError, connection
 
@@ -25,8 +25,12 @@ class Line:
     """One line of an entry to come: a positive amount on one side, in the account's own currency."""
 
     account: AccountRef
-    side: Side
+    side: Side | str
     amount: Decimal
+
+
+# The side that lowers an account, whichever that is: resolved in the database, so that nothing need be read first.
+LOWER: Final = "lower"
 
 
 def debit(account: AccountRef, amount: Decimal) -> Line:
@@ -59,7 +63,7 @@ class Posted:
     """
 
     entry_id: int | None
-    uuid: uuid.UUID
+    uuid: UUID
     replayed: bool
     balances: Mapping[int, Balance]
 
@@ -79,10 +83,10 @@ class Draft:
     narration: str = ""
     business_date: date | None = None
     subject: Subject = None
-    client_id: uuid.UUID | None = None
+    client_id: UUID | None = None
     captures: Sequence[tuple[Hold, Decimal]] = ()
     reverses: Entry | None = None
-    uuid: uuid.UUID = field(default_factory=uuid7)
+    uuid: UUID = field(default_factory=uuid7)
 
 
 def post(
@@ -96,7 +100,7 @@ def post(
     narration: str = "",
     business_date: date | None = None,
     subject: Subject = None,
-    client_id: uuid.UUID | None = None,
+    client_id: UUID | None = None,
     captures: Sequence[tuple[Hold, Decimal]] = (),
     dry_run: bool = False,
 ) -> Posted:
@@ -208,7 +212,14 @@ def _body(draft: Draft) -> dict[str, Any]:
         "uuid": str(draft.uuid),
         "key": checked_key(draft.key),
         "hash": content_hash(
-            "entry", draft.kind, sorted(lines), draft.reference, subject_type, subject_id, sorted(captures), reverses
+            "entry",
+            draft.kind,
+            sorted(lines),
+            draft.reference,
+            subject_type,
+            subject_id,
+            sorted(captures),
+            reverses,
         ),
         "kind": draft.kind,
         "reference": draft.reference,
@@ -243,9 +254,8 @@ def _call(bodies: list[dict[str, Any]], accounts: list[int], by: By, dry_run: bo
 
 def _posted(entry: dict[str, Any], *, dry_run: bool) -> Posted:
     balances = {
-        int(account): Balance(Decimal(posted), Decimal(held)) for account, (posted, held) in entry["balances"].items()
+        int(account): Balance(Decimal(posted), Decimal(held))
+        for account, (posted, held) in entry["balances"].items()
     }
     entry_id = None if dry_run and not entry["replayed"] else int(entry["id"])
-    return Posted(entry_id, uuid.UUID(entry["uuid"]), entry["replayed"], MappingProxyType(balances))
-
-
+    return Posted(entry_id, UUID(entry["uuid"]), entry["replayed"], MappingProxyType(balances))

@@ -65,7 +65,9 @@ class Account(PublicIdModel):
         EQUITY = "equity", "Equity"
 
     book = models.CharField(max_length=12, choices=Book)
-    currency = models.ForeignKey("backoffice.Currency", on_delete=models.PROTECT, related_name="+", db_index=False)
+    currency = models.ForeignKey(
+        "backoffice.Currency", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     kind = models.CharField(max_length=9, choices=Kind)
     purpose = models.CharField(max_length=40, help_text="What the money is there for: wallet, open_stakes …")
     owner_type = models.CharField(
@@ -97,16 +99,22 @@ class Account(PublicIdModel):
                 name="account_once",
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="account_held_not_negative"),
-            models.CheckConstraint(condition=Q(guarded=False) | Q(posted__gte=F("held")), name="account_covers_holds"),
-            models.CheckConstraint(condition=Q(is_closed=False) | Q(posted=0, held=0), name="account_closed_is_empty"),
             models.CheckConstraint(
-                condition=Q(owner_type="", owner_id__isnull=True) | (~Q(owner_type="") & Q(owner_id__isnull=False)),
+                condition=Q(guarded=False) | Q(posted__gte=F("held")), name="account_covers_holds"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_closed=False) | Q(posted=0, held=0), name="account_closed_is_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(owner_type="", owner_id__isnull=True)
+                | (~Q(owner_type="") & Q(owner_id__isnull=False)),
                 name="account_owner_whole",
             ),
             models.CheckConstraint(condition=Q(shard=0) | Q(owner_type=""), name="account_shards_are_house"),
             models.CheckConstraint(condition=Q(book__in=Book.values), name="account_book_known"),
             models.CheckConstraint(
-                condition=Q(kind__in=["asset", "liability", "income", "expense", "equity"]), name="account_kind_known"
+                condition=Q(kind__in=["asset", "liability", "income", "expense", "equity"]),
+                name="account_kind_known",
             ),
         ]
 
@@ -118,7 +126,8 @@ class Account(PublicIdModel):
     @property
     def available(self) -> Decimal:
         """Posted less held: what can be moved or held now, in the account's currency."""
-        return self.posted - self.held
+        left: Decimal = self.posted - self.held
+        return left
 
     @property
     def is_house(self) -> bool:
@@ -176,9 +185,13 @@ class Entry(PublicIdModel):
         verbose_name_plural = "journal entries"
         indexes = [
             models.Index(
-                fields=["subject_type", "subject_id"], name="entry_by_subject", condition=Q(subject_id__isnull=False)
+                fields=["subject_type", "subject_id"],
+                name="entry_by_subject",
+                condition=Q(subject_id__isnull=False),
             ),
-            models.Index(fields=["client_id", "id"], name="entry_by_client", condition=Q(client_id__isnull=False)),
+            models.Index(
+                fields=["client_id", "id"], name="entry_by_client", condition=Q(client_id__isnull=False)
+            ),
             models.Index(fields=["business_date"], name="entry_by_business_date"),
         ]
         constraints = [
@@ -259,7 +272,11 @@ class Hold(PublicIdModel):
     state = models.CharField(max_length=11, choices=State, default=State.HELD)
     captured_amount = AmountField(default=0)
     captured_by = models.ForeignKey(
-        Entry, null=True, on_delete=models.PROTECT, related_name="captured_holds", verbose_name="captured by entry"
+        Entry,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="captured_holds",
+        verbose_name="captured by entry",
     )
     transferred_to = models.OneToOneField(
         "self", null=True, on_delete=models.PROTECT, related_name="transferred_from"
@@ -286,16 +303,21 @@ class Hold(PublicIdModel):
                 fields=["expires_at"], name="hold_due", condition=Q(state="held", expires_at__isnull=False)
             ),
             models.Index(
-                fields=["subject_type", "subject_id"], name="hold_by_subject", condition=Q(subject_id__isnull=False)
+                fields=["subject_type", "subject_id"],
+                name="hold_by_subject",
+                condition=Q(subject_id__isnull=False),
             ),
-            models.Index(fields=["client_id", "id"], name="hold_by_client", condition=Q(client_id__isnull=False)),
+            models.Index(
+                fields=["client_id", "id"], name="hold_by_client", condition=Q(client_id__isnull=False)
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="hold_amount_positive"),
             models.CheckConstraint(condition=~Q(key=""), name="hold_key_given"),
             models.CheckConstraint(
                 condition=(
-                    Q(state="held", resolved_at__isnull=True) | (~Q(state="held") & Q(resolved_at__isnull=False))
+                    Q(state="held", resolved_at__isnull=True)
+                    | (~Q(state="held") & Q(resolved_at__isnull=False))
                 ),
                 name="hold_resolved_has_time",
             ),

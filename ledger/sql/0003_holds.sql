@@ -64,7 +64,7 @@ BEGIN
     IF size <= 0 OR size <> round(size, (SELECT exponent FROM backoffice_currency WHERE code = a.currency_id)) THEN
         RETURN ledger_hold_answer('invalid_amount', false, old, account);
     END IF;
-    IF a.posted - a.held + CASE WHEN old.account_id = account THEN old.amount ELSE 0 END < size THEN
+    IF a.posted - a.held + (CASE WHEN old.account_id = account THEN old.amount ELSE 0 END) < size THEN
         RETURN ledger_hold_answer('insufficient_funds', false, old, account);
     END IF;
 

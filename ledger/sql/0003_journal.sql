@@ -10,6 +10,7 @@ CREATE TYPE ledger_line AS (
 
 CREATE FUNCTION ledger_post_now(
     drafts jsonb,        -- [{uuid, key, hash, kind, …, lines: [[account, side, amount]], captures: [[hold, amount]]}]
+                         -- side: debit, credit, or lower (whichever lowers the account: a captured hold's line)
     accounts bigint[],   -- every account of the lines and the captured holds
     keys text[],
     by_name text, by_user bigint, correlation text
@@ -91,17 +92,23 @@ BEGIN
     ), account AS MATERIALIZED (
         SELECT a.*, c.exponent, CASE WHEN a.kind IN ('asset', 'expense') THEN 'debit' ELSE 'credit' END AS normal_side
         FROM ledger_account a JOIN backoffice_currency c ON c.code = a.currency_id WHERE a.id = ANY (accounts)
-    ), worked AS (
-        SELECT l.*, a.uuid, a.book, a.currency_id, a.exponent, a.guarded, a.is_closed,
-               a.posted + sum(CASE WHEN l.side = a.normal_side THEN l.amount ELSE -l.amount END) OVER running
-                   AS posted_after,
-               a.held - sum(l.captured) OVER running AS held_after,
-               lead(l.n) OVER running IS DISTINCT FROM l.n AS is_last,
-               sum(CASE l.side WHEN 'debit' THEN l.amount ELSE -l.amount END) OVER (PARTITION BY l.n, a.currency_id)
-                   AS imbalance,
-               min(a.book) OVER (PARTITION BY l.n) <> max(a.book) OVER (PARTITION BY l.n) AS mixed
+    ), sided AS (
+        SELECT l.n, l.entry_id, l.no, l.account_id, l.amount, l.captured, a.uuid, a.book, a.currency_id, a.exponent,
+               a.guarded, a.is_closed, a.posted, a.held, a.normal_side,
+               CASE WHEN l.side <> 'lower' THEN l.side WHEN a.normal_side = 'debit' THEN 'credit' ELSE 'debit' END
+                   AS side
         FROM line l LEFT JOIN account a ON a.id = l.account_id
-        WINDOW running AS (PARTITION BY l.account_id ORDER BY l.n, l.no)
+    ), worked AS (
+        SELECT s.*,
+               s.posted + sum(CASE WHEN s.side = s.normal_side THEN s.amount ELSE -s.amount END) OVER running
+                   AS posted_after,
+               s.held - sum(s.captured) OVER running AS held_after,
+               lead(s.n) OVER running IS DISTINCT FROM s.n AS is_last,
+               sum(CASE s.side WHEN 'debit' THEN s.amount ELSE -s.amount END) OVER (PARTITION BY s.n, s.currency_id)
+                   AS imbalance,
+               min(s.book) OVER (PARTITION BY s.n) <> max(s.book) OVER (PARTITION BY s.n) AS mixed
+        FROM sided s
+        WINDOW running AS (PARTITION BY s.account_id ORDER BY s.n, s.no)
     )
     SELECT array_agg(ROW (
                w.n, w.no, w.entry_id, w.account_id, w.uuid, w.book, w.currency_id, w.exponent, w.side, w.amount,
