@@ -117,11 +117,20 @@ def balance_at(
     By `effective` it is what counts at that time, as known today (late entries included); by `recorded` it is what
     had been written by then, by the database's clock. Summed from the postings, exact, never rounded.
     """
-    signed = Case(
-        When(side=account.normal_side, then=F("amount")),
-        default=-F("amount"),
-        output_field=DecimalField(max_digits=38, decimal_places=18),
-    )
     field = "entry__effective_at__lte" if basis == "effective" else "entry__recorded_at__lte"
-    total = Posting.objects.filter(account=account, **{field: at}).aggregate(total=Sum(signed))["total"]
-    return total if total is not None else Decimal(0)
+    return _net(account, **{field: at})
+
+
+def balance_before(account: Account, *, at: datetime) -> Decimal:
+    """The effective balance just before an instant: what a half-open period that begins there opens with."""
+    return _net(account, entry__effective_at__lt=at)
+
+
+def _net(account: Account, **which: datetime) -> Decimal:
+    """The sum of some of an account's postings, on its normal side."""
+    exact = DecimalField(max_digits=38, decimal_places=18)
+    signed = Case(When(side=account.normal_side, then=F("amount")), default=-F("amount"), output_field=exact)
+    total: Decimal | None = Posting.objects.filter(account=account, **which).aggregate(total=Sum(signed))[
+        "total"
+    ]
+    return Decimal(0) if total is None else total

@@ -1,0 +1,121 @@
+"""Reads that span the journal: trial balance and account statement, as frozen rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Case, Count, DecimalField, Expression, F, Q, Sum, When
+from django.db.models.functions import Coalesce
+
+from ledger.accounts import balance_before
+from ledger.models import Account, Book, Posting, Side
+
+_EXACT = DecimalField(max_digits=38, decimal_places=18)
+_DEBIT_NORMAL = ["asset", "expense"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalanceRow:
+    """All accounts of one kind and purpose in one currency. The net stands on one side, the other is zero."""
+
+    currency: str
+    kind: str
+    purpose: str
+    owner_type: str
+    accounts: int
+    debit: Decimal
+    credit: Decimal
+
+
+def trial_balance(book: Book | str, at: datetime | None = None) -> list[TrialBalanceRow]:
+    """The book's balances by currency, kind and purpose; debits and credits are equal in each currency.
+
+    Now by the accounts themselves, or at an instant by the postings effective by then. Exact, never rounded.
+    """
+    groups = ("currency_id", "kind", "purpose", "owner_type")
+    accounts = Account.objects.filter(book=book)
+    if at is None:
+        net: Expression | Coalesce = Sum(
+            Case(When(kind__in=_DEBIT_NORMAL, then=F("posted")), default=-F("posted"), output_field=_EXACT)
+        )
+        counted = Count("id")
+    else:
+        by_then = Q(postings__entry__effective_at__lte=at)
+        signed = Case(
+            When(postings__side=Side.DEBIT, then=F("postings__amount")),
+            default=-F("postings__amount"),
+            output_field=_EXACT,
+        )
+        net = Coalesce(Sum(signed, filter=by_then), Decimal(0), output_field=_EXACT)
+        counted = Count("id", distinct=True)
+    rows = accounts.values(*groups).annotate(accounts=counted, net=net).order_by(*groups)
+    return [
+        TrialBalanceRow(
+            currency=row["currency_id"],
+            kind=row["kind"],
+            purpose=row["purpose"],
+            owner_type=row["owner_type"],
+            accounts=row["accounts"],
+            debit=max(row["net"], Decimal(0)),
+            credit=max(-row["net"], Decimal(0)),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One posting on the account, with the balance after it, on the account's normal side."""
+
+    entry: UUID
+    kind: str
+    reference: str
+    narration: str
+    effective_at: datetime
+    side: Side
+    amount: Decimal
+    balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An account over a half-open period [start, end): opening balance, lines, closing balance."""
+
+    account: Account
+    start: datetime
+    end: datetime
+    opening: Decimal
+    lines: tuple[StatementLine, ...]
+    closing: Decimal
+
+
+def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
+    """What moved on an account in a half-open period, in the order in which it counted (effective), exact.
+
+    An entry that was recorded late stands where it counts, so opening and closing follow from the lines.
+    """
+    start, end = period
+    postings = (
+        Posting.objects.filter(account=account, entry__effective_at__gte=start, entry__effective_at__lt=end)
+        .select_related("entry")
+        .order_by("entry__effective_at", "id")
+    )
+    opening = balance_before(account, at=start)
+    balance = opening
+    lines = []
+    for posting in postings:
+        balance += posting.amount if posting.side == account.normal_side else -posting.amount
+        lines.append(
+            StatementLine(
+                entry=posting.entry.uuid,
+                kind=posting.entry.kind,
+                reference=posting.entry.reference,
+                narration=posting.entry.narration,
+                effective_at=posting.entry.effective_at,
+                side=Side(posting.side),
+                amount=posting.amount,
+                balance=balance,
+            )
+        )
+    return Statement(account, start, end, opening, tuple(lines), balance)
