@@ -31,9 +31,9 @@ DECLARE
     currency text[]; exponent int[]; book text[]; normal text[]; closed boolean[]; guarded boolean[];
     posted numeric[]; held numeric[]; public uuid[];
     -- by draft
-    entry_book text[];
+    entry_book text[] := array_fill(NULL::text, ARRAY [cardinality(keys)]);
     -- by line
-    side text[] := line_side; after numeric[]; line_text text[];
+    side text[] := line_side; after numeric[] := array_fill(NULL::numeric, ARRAY [total]); line_text text[];
     -- within the draft at hand
     d int; x int; i int := 1; first int; h int := 1;
     last_currency text; balance numeric; one_currency boolean;
@@ -57,7 +57,10 @@ BEGIN
     END IF;
 
     -- Only after the lock: the same request sent twice at once meets its own result here.
+    -- Arrays get their full length first: one that is filled from its third element on would begin there.
     answer.entry_ids := array_fill(NULL::bigint, ARRAY [cardinality(keys)]);
+    answer.line_posted := after;
+    answer.line_held := after;
     answer.replayed := array_fill(false, ARRAY [cardinality(keys)]);
     answer.entry_uuids := uuids;
     FOR a IN SELECT e.id, e.uuid, e.key, e.content_hash FROM ledger_entry e WHERE e.key = ANY (keys) LOOP
