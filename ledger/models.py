@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -192,7 +193,7 @@ class Entry(PublicIdModel):
             models.Index(
                 fields=["client_id", "id"], name="entry_by_client", condition=Q(client_id__isnull=False)
             ),
-            models.Index(fields=["business_date"], name="entry_by_business_date"),
+            BrinIndex(fields=["business_date"], name="entry_by_business_date", autosummarize=True),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(book__in=Book.values), name="entry_book_known"),

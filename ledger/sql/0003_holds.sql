@@ -28,7 +28,7 @@ $$;
 -- `source` is the hold this one takes over from, or null. Its funds pass over inside the one lock.
 CREATE FUNCTION ledger_hold_place(
     source bigint, account bigint, draft jsonb, by_name text, by_user bigint, correlation text
-) RETURNS ledger_hold_answer LANGUAGE plpgsql AS $$
+) RETURNS ledger_hold_answer LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     a ledger_account;
     h ledger_hold;
@@ -88,7 +88,7 @@ END $$;
 
 CREATE FUNCTION ledger_hold_release(
     target bigint, account bigint, by_name text, by_user bigint, at timestamptz, correlation text
-) RETURNS ledger_hold_answer LANGUAGE plpgsql AS $$
+) RETURNS ledger_hold_answer LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     h ledger_hold;
 BEGIN
@@ -105,7 +105,7 @@ END $$;
 
 CREATE FUNCTION ledger_holds_expire(
     due_at timestamptz, most int, by_name text, correlation text
-) RETURNS int LANGUAGE plpgsql AS $$
+) RETURNS int LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     due bigint[];
     h ledger_hold;

@@ -21,19 +21,25 @@ CREATE FUNCTION ledger_post_now(
     line_place int[], line_side text[], line_amount numeric[],
     hold_draft int[], hold_place int[], holds bigint[], hold_amount numeric[],  -- holds the entries use up
     by_name text, by_user bigint, correlation text
-) RETURNS ledger_answer LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+) RETURNS ledger_answer LANGUAGE plpgsql
+    -- One plan for each statement, by index: a plan made while the tables were small would scan them when they are not.
+    SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
 DECLARE
     a record;
-    answer ledger_answer;
     total int := cardinality(line_draft);
     -- by place in accounts
     known int := 0;
     currency text[]; exponent int[]; book text[]; normal text[]; closed boolean[]; guarded boolean[];
     posted numeric[]; held numeric[]; public uuid[];
-    -- by draft
+    -- by draft; arrays get their full length first: one that is filled from its third element on begins there
+    entry_ids bigint[] := array_fill(NULL::bigint, ARRAY [cardinality(keys)]);
     entry_book text[] := array_fill(NULL::text, ARRAY [cardinality(keys)]);
+    replayed boolean[] := array_fill(false, ARRAY [cardinality(keys)]);
+    entry_uuids uuid[] := uuids;
     -- by line
     side text[] := line_side; after numeric[] := array_fill(NULL::numeric, ARRAY [total]); line_text text[];
+    line_posted numeric[] := after; line_held numeric[] := after;
     -- within the draft at hand
     d int; x int; i int := 1; first int; h int := 1;
     last_currency text; balance numeric; one_currency boolean;
@@ -57,23 +63,17 @@ BEGIN
     END IF;
 
     -- Only after the lock: the same request sent twice at once meets its own result here.
-    -- Arrays get their full length first: one that is filled from its third element on would begin there.
-    answer.entry_ids := array_fill(NULL::bigint, ARRAY [cardinality(keys)]);
-    answer.line_posted := after;
-    answer.line_held := after;
-    answer.replayed := array_fill(false, ARRAY [cardinality(keys)]);
-    answer.entry_uuids := uuids;
     FOR a IN SELECT e.id, e.uuid, e.key, e.content_hash FROM ledger_entry e WHERE e.key = ANY (keys) LOOP
         d := array_position(keys, a.key::text);
         IF a.content_hash <> hashes[d] THEN
             RETURN ledger_refusal('key_reused', jsonb_build_object('draft', d));
         END IF;
-        answer.entry_ids[d] := a.id; answer.entry_uuids[d] := a.uuid; answer.replayed[d] := true;
+        entry_ids[d] := a.id; entry_uuids[d] := a.uuid; replayed[d] := true;
     END LOOP;
 
     FOR d IN 1 .. cardinality(keys) LOOP
         first := i;
-        IF answer.replayed[d] THEN
+        IF replayed[d] THEN
             WHILE i <= total AND line_draft[i] = d LOOP
                 i := i + 1;
             END LOOP;
@@ -82,7 +82,7 @@ BEGIN
             END LOOP;
             CONTINUE;
         END IF;
-        answer.entry_ids[d] := nextval('ledger_entry_id_seq');
+        entry_ids[d] := nextval('ledger_entry_id_seq');
 
         IF reverses[d] IS NOT NULL THEN
             IF EXISTS (SELECT 1 FROM ledger_entry e WHERE e.reverses_id = reverses[d]) THEN
@@ -154,27 +154,27 @@ BEGIN
             IF guarded[x] AND posted[x] < held[x] THEN
                 RETURN ledger_refusal('insufficient_funds', jsonb_build_object('draft', d, 'account', public[x]));
             END IF;
-            answer.line_posted[l] := posted[x];
-            answer.line_held[l] := held[x];
+            line_posted[l] := posted[x];
+            line_held[l] := held[x];
         END LOOP;
         drafts[d] := drafts[d] || jsonb_build_object('lines', line_text);
     END LOOP;
 
     -- What was posted before is answered with how its accounts stand now.
-    IF true = ANY (answer.replayed) THEN
+    IF true = ANY (replayed) THEN
         FOR l IN 1 .. total LOOP
-            IF answer.replayed[line_draft[l]] THEN
-                answer.line_posted[l] := posted[line_place[l]];
-                answer.line_held[l] := held[line_place[l]];
+            IF replayed[line_draft[l]] THEN
+                line_posted[l] := posted[line_place[l]];
+                line_held[l] := held[line_place[l]];
             END IF;
         END LOOP;
     END IF;
 
     FOR h IN 1 .. cardinality(holds) LOOP
         d := hold_draft[h];
-        CONTINUE WHEN answer.replayed[d];
+        CONTINUE WHEN replayed[d];
         UPDATE ledger_hold r
-            SET state = 'captured', captured_amount = hold_amount[h], captured_by_id = answer.entry_ids[d],
+            SET state = 'captured', captured_amount = hold_amount[h], captured_by_id = entry_ids[d],
                 resolved_at = ats[d], resolved_by = by_name
             WHERE r.id = holds[h] RETURNING r.* INTO a;
         x := hold_place[h];
@@ -188,7 +188,7 @@ BEGIN
 
     WITH draft AS MATERIALIZED (
         SELECT n.*, entry_book[n.d] AS book
-        FROM unnest(answer.entry_ids, answer.replayed, uuids, keys, hashes, ats, clients, reverses, drafts)
+        FROM unnest(entry_ids, replayed, uuids, keys, hashes, ats, clients, reverses, drafts)
             WITH ORDINALITY AS n (entry_id, replayed, uuid, key, hash, at, client_id, reverses_id, said, d)
         WHERE NOT n.replayed
     ), entry AS (
@@ -208,15 +208,14 @@ BEGIN
         FROM draft n ORDER BY n.d
     )
     INSERT INTO ledger_posting (entry_id, account_id, currency_id, line, side, amount, balance_after)
-        SELECT answer.entry_ids[l.d], accounts[l.place], currency[l.place],
+        SELECT entry_ids[l.d], accounts[l.place], currency[l.place],
                row_number() OVER (PARTITION BY l.d ORDER BY l.n), l.side, l.amount, l.balance_after
         FROM unnest(line_draft, line_place, side, line_amount, after)
             WITH ORDINALITY AS l (d, place, side, amount, balance_after, n)
-        WHERE NOT answer.replayed[l.d]
+        WHERE NOT replayed[l.d]
         ORDER BY l.n;
 
-    answer.status := 'posted';
-    RETURN answer;
+    RETURN ROW ('posted', NULL, entry_ids, entry_uuids, replayed, line_posted, line_held)::ledger_answer;
 END $$;
 
 -- The same, and with `dry_run` undone again before it answers: the inner block is a subtransaction.
