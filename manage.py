@@ -8,10 +8,10 @@ import os
 import sys
 
 # Commands that touch neither database nor Redis, or that see to the servers themselves.
-WITHOUT_SERVERS = frozenset(
-    ["help", "version", "check", "collectstatic", "deriv_simulator", "diffsettings", "export_schema"]
-    + ["make_key", "start", "stop", "write_docs"]
-)
+WITHOUT_SERVERS = {
+    *("help", "version", "check", "collectstatic", "deriv_simulator", "diffsettings"),
+    *("export_schema", "make_key", "start", "stop", "write_docs"),
+}
 
 
 def serve_what_is_missing(command: str) -> None:

@@ -8,6 +8,7 @@ killed drops its lock by itself; servers it leaves behind are found and used by 
 import atexit
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -43,7 +44,13 @@ def redis_url(data_dir: Path) -> str:
 @contextlib.contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
     """One process at a time starts or stops the servers of a data folder; a second one waits here."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        (data_dir / "servers.lock").touch()
+    except PermissionError as refused:
+        raise EmbeddedServerError(
+            f"{data_dir} belongs to another user. Run as that user, or set DATA_DIR to a folder of your own."
+        ) from refused
     with (data_dir / "servers.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -109,6 +116,9 @@ def ensure(data_dir: Path, *, postgresql: bool = True, redis: bool = True) -> No
         return
     with _alone(data_dir):
         using = (data_dir / "users.lock").open("w")
+        os.set_inheritable(
+            using.fileno(), True
+        )  # a command that becomes another program (rundramatiq) still holds it
         fcntl.flock(using, fcntl.LOCK_SH)
         try:
             _start(data_dir, postgresql=postgresql, redis_too=redis, durable=True, dies_with_us=False)
@@ -122,11 +132,16 @@ def ensure(data_dir: Path, *, postgresql: bool = True, redis: bool = True) -> No
 def release(data_dir: Path) -> None:
     """Stop using the servers now instead of at exit; stops them if nobody else uses them."""
     using = _held.pop(data_dir.resolve(), None)
-    if using is None:
-        return
-    with _alone(data_dir), using:
+    if using is not None:
+        using.close()
+        stop_unused(data_dir)
+
+
+def stop_unused(data_dir: Path) -> None:
+    """Stop servers that no process holds with `ensure`, for instance after a kill -9; else do nothing."""
+    with _alone(data_dir), (data_dir / "users.lock").open("w") as users:
         try:
-            fcntl.flock(using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return  # somebody still uses them
         _stop(data_dir)

@@ -75,18 +75,18 @@ def _make(data: Path, install: Path, user: tuple[int, int] | None, *, durable: b
     builtin = (
         ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if install.name == "pginstall18" else []
     )
-    steps: list[tuple[list[str], str | None]] = [
-        (
-            [str(install / "bin" / "initdb"), "-D", str(aside), "-U", USER, "--auth=trust", "--encoding=UTF8"]
-            + ["--locale=C", *builtin, "--no-instructions", "--no-sync"],
-            None,
-        ),
-        (
-            [str(install / "bin" / "postgres"), "--single", "-D", str(aside), "-c", "fsync=off", "postgres"],
-            f"CREATE DATABASE {DATABASE}\n",
-        ),
+    initdb = [
+        str(install / "bin" / "initdb"),
+        "-D",
+        str(aside),
+        "-U",
+        USER,
+        "--auth=trust",
+        "--encoding=UTF8",
     ]
-    for command, text in steps:
+    initdb += ["--locale=C", *builtin, "--no-instructions", "--no-sync"]
+    single = [str(install / "bin" / "postgres"), "--single", "-D", str(aside), "-c", "fsync=off", "postgres"]
+    for command, text in ((initdb, None), (single, f"CREATE DATABASE {DATABASE}\n")):
         done = subprocess.run(
             privileges.command(command, user, paths),
             input=text, capture_output=True, text=True, check=False, cwd="/", env=_environment(),
