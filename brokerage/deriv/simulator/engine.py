@@ -136,7 +136,8 @@ class Engine:
         chance = pricing.win_probability(
             terms.contract_type, symbol.volatility, seconds_of(terms), symbol.start, symbol.start
         )
-        price = pricing.price(terms.basis, terms.amount, chance, self.rules.commission, markup)
+        amount = terms.amount.quantize(CENT)
+        price = pricing.price(terms.basis, amount, chance, self.rules.commission, markup)
         if price.ask < MIN_STAKE:
             raise Refusal("StakeLimits", f"The stake is at least {MIN_STAKE}.", {"field": "amount"})
         if price.payout > MAX_PAYOUT:

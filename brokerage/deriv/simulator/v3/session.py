@@ -88,7 +88,7 @@ class Session:
         except DropConnection:
             self.drop()
         except Refusal as refusal:
-            self._send({**envelope, "msg_type": called.name}, _refused(refusal))
+            self._send({**envelope, "msg_type": _error_type(called, request)}, _refused(refusal))
         else:
             self._answer(called, request, envelope, fault)
 
@@ -104,7 +104,7 @@ class Session:
             if fault is not None:
                 fault.after()
         except Refusal as refusal:
-            self._send({**envelope, "msg_type": called.name}, _refused(refusal))
+            self._send({**envelope, "msg_type": _error_type(called, request)}, _refused(refusal))
         except DropConnection:
             self.drop()
         except SwallowAnswer:
@@ -112,7 +112,7 @@ class Session:
         except Exception:
             logger.exception("%s failed", called.name)
             problem = _error("InternalServerError", "The venue failed.")
-            self._send({**envelope, "msg_type": called.name}, problem)
+            self._send({**envelope, "msg_type": _error_type(called, request)}, problem)
         else:
             self._send_answer(answer, envelope)
         self.pulse.flush(at)
@@ -202,6 +202,13 @@ class Session:
         self.limits.forget(self.name)
         for task in self._waiting:
             task.cancel()
+
+
+def _error_type(called: Call, request: dict[str, Any]) -> str:
+    """An error carries the type that the answer would have had."""
+    if called.name == "ticks_history":
+        return "candles" if request.get("style") == "candles" else "history"
+    return "tick" if called.name == "ticks" else called.name
 
 
 def _envelope(request: dict[str, Any]) -> dict[str, Any]:
