@@ -159,3 +159,46 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Session(PublicIdModel):
+    """A client app's log-in on one device: kept alive by refresh tokens, ended by log-out, reuse, or staff."""
+
+    class End(models.TextChoices):
+        LOGGED_OUT = "logged_out", "Logged out"
+        REUSED = "reused", "A used refresh token came back"
+        CLOSED = "closed", "Closed by staff"
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_sessions")
+    started_at = models.DateTimeField()
+    refreshed_at = models.DateTimeField()
+    agent = models.CharField(max_length=200, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end = models.CharField(max_length=12, choices=End, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, end="") | (Q(ended_at__isnull=False) & ~Q(end="")),
+                name="session_end_has_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-id"], name="session_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class RefreshToken(models.Model):
+    """One use of staying logged in. Only its hash is kept; used once, it buys the next."""
+
+    id = models.BigAutoField(primary_key=True)
+    session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token {self.pk} of session {self.session_id}"

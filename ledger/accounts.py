@@ -1,0 +1,127 @@
+"""Open, find and close ledger accounts, and read their balances at any time."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final, Literal
+
+from django.db import transaction
+from django.db.models import Case, DecimalField, F, Sum, When
+from django.db.models.functions import Now
+
+from ledger.models import Account, Book, Posting
+from ledger.refusals import AccountDiffers, AccountNotEmpty
+
+Owner = tuple[str, uuid.UUID] | None
+
+# How many shards a busy house account has; one that is not named here has one.
+SHARDS: Final[Mapping[str, int]] = MappingProxyType(
+    {"venue_funding": 8, "venue_result": 8, "markup_income": 8}
+)
+
+
+def open_account(
+    *,
+    book: Book | str,
+    currency: str,
+    kind: Account.Kind | str,
+    purpose: str,
+    owner: Owner = None,
+    client_id: uuid.UUID | None = None,
+    shard: int = 0,
+    guarded: bool = True,
+    at: datetime,
+) -> Account:
+    """The account for a purpose of an owner (None: the house), opened at zero if it is not there yet.
+
+    Called twice, or by two at once, it answers with the same account. What an account is never changes afterwards.
+
+    :raises AccountDiffers: if it exists as another kind, guarded otherwise, or for another client.
+    """
+    owner_type, owner_id = owner or ("", None)
+    identity = {
+        "book": str(book),
+        "currency_id": currency,
+        "purpose": purpose,
+        "owner_type": owner_type,
+        "owner_id": owner_id,
+        "shard": shard,
+    }
+    account = Account.objects.filter(**identity).first()
+    if account is None:
+        row = Account(**identity, kind=str(kind), client_id=client_id, guarded=guarded, opened_at=at)
+        Account.objects.bulk_create([row], ignore_conflicts=True)  # somebody else's row is as good as ours
+        account = Account.objects.get(**identity)
+    if (account.kind, account.guarded, account.client_id) != (str(kind), guarded, client_id):
+        raise AccountDiffers("This account exists already, and is of another kind or another client's.")
+    return account
+
+
+def house(
+    book: Book | str, currency: str, purpose: str, kind: Account.Kind | str, shard_key: object = None
+) -> Account:
+    """The house's own account for a purpose, unguarded; of a busy one the shard that `shard_key` falls on.
+
+    Opened when first asked for, at the database's present time. The row may be some seconds old only in that its
+    balances are read when it is fetched; what it is never changes.
+
+    :raises AccountDiffers: if it exists as another kind.
+    """
+    shard = 0
+    if shard_key is not None:
+        digest = hashlib.sha256(str(shard_key).encode()).digest()
+        shard = int.from_bytes(digest[:4]) % SHARDS.get(purpose, 1)
+    identity = {
+        "book": str(book),
+        "currency_id": currency,
+        "purpose": purpose,
+        "owner_type": "",
+        "shard": shard,
+    }
+    account = Account.objects.filter(**identity, owner_id=None).first()
+    if account is None:
+        row = Account(**identity, kind=str(kind), guarded=False, opened_at=Now())
+        Account.objects.bulk_create([row], ignore_conflicts=True)
+        account = Account.objects.get(**identity, owner_id=None)
+    if account.kind != str(kind):
+        raise AccountDiffers("This house account exists already and is of another kind.")
+    return account
+
+
+def close(account: Account) -> Account:
+    """Close an account for good: nothing is posted to it or held on it again. Closing it twice is once.
+
+    Locks the account.
+
+    :raises AccountNotEmpty: if its balance is not zero or something is held on it.
+    """
+    with transaction.atomic():
+        row = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        if row.is_closed:
+            return row
+        if row.posted or row.held:
+            raise AccountNotEmpty("An account can be closed only at zero and without holds.")
+        row.is_closed = True
+        row.save(update_fields=["is_closed"])
+    return row
+
+
+def balance_at(
+    account: Account, *, at: datetime, basis: Literal["effective", "recorded"] = "effective"
+) -> Decimal:
+    """What the account's balance was at an instant, that instant included; on its normal side, in its currency.
+
+    By `effective` it is what counts at that time, as known today (late entries included); by `recorded` it is what
+    had been written by then, by the database's clock. Summed from the postings, exact, never rounded.
+    """
+    signed = Case(
+        When(side=account.normal_side, then=F("amount")),
+        default=-F("amount"),
+        output_field=DecimalField(max_digits=38, decimal_places=18),
+    )
+    field = "entry__effective_at__lte" if basis == "effective" else "entry__recorded_at__lte"
+    total = Posting.objects.filter(account=account, **{field: at}).aggregate(total=Sum(signed))["total"]
+    return total if total is not None else Decimal(0)
