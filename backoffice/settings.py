@@ -129,6 +129,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+DERIV_SIM_PORT = CONFIG.deriv_sim_port
+DERIV_SIM_DATA = CONFIG.data_dir / "deriv-simulator.sqlite3"
+
 DRAMATIQ_BROKER = {  # set whole: the package's own defaults name middleware that no longer exists
     "BROKER": "jobs.broker.make_broker",
     "OPTIONS": {"url": REDIS_URL},

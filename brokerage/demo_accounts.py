@@ -24,7 +24,7 @@ def open_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
     """
     if account.state != TradingAccount.State.OPENING:
         return account
-    venue = urlsplit(settings.CONFIG.deriv_url)
+    venue = urlsplit(settings.CONFIG.venue_url)
     scheme = "https" if venue.scheme == "wss" else "http"
     try:
         answer = httpx.put(
