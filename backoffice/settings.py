@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_dramatiq",
+    "strawberry_django",
     "backoffice",
     "compliance",
     "ledger",

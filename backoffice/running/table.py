@@ -56,5 +56,11 @@ TABLE: Final = (
     Process("sequencer", "sequencer", stage=3),
     Process("streams", "streams", stage=3),
     # With DERIV_URL unset the venue is our own simulator.
-    Process("simulator", "deriv_simulator", _simulator_arguments, wanted=lambda config: not config.deriv_url, stage=4),
+    Process(
+        "simulator",
+        "deriv_simulator",
+        _simulator_arguments,
+        wanted=lambda config: not config.deriv_url,
+        stage=4,
+    ),
 )
