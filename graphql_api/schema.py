@@ -1,5 +1,6 @@
 """The one schema, and what it costs at most to ask it something."""
 
+import logging
 from typing import Any
 
 import strawberry
@@ -16,9 +17,11 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from graphql_api import brokerage, kernel, subscriptions
 
+log = logging.getLogger(__name__)
 MAX_DEPTH = 8
 MAX_ALIASES = 15
 MAX_TOKENS = 1500
@@ -54,7 +57,18 @@ def extensions() -> list[Any]:
     return chosen
 
 
-schema = strawberry.Schema(
+class Schema(strawberry.Schema):
+    """Logs defects of ours with their traceback; what a caller got wrong is the caller's to read."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        for error in errors:
+            if _is_ours(error):
+                log.error("a resolver failed", exc_info=error.original_error, extra={"path": str(error.path)})
+
+
+schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=subscriptions.Subscription,

@@ -17,8 +17,6 @@ LARGEST_BODY = 256 * 1024
 class ApiView(GraphQLView):
     """The API's address. GET shows GraphiQL where introspection is on; queries are POSTed as JSON."""
 
-    allow_queries_via_get = False
-
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
             return problem("TOO_LARGE", f"A request has at most {LARGEST_BODY // 1024} KiB.", status=413)
@@ -35,4 +33,4 @@ def problem(code: str, message: str, *, status: int) -> JsonResponse:
     return JsonResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
 
 
-view = ApiView.as_view(schema=schema)
+view = ApiView.as_view(schema=schema, allow_queries_via_get=False)
