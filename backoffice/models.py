@@ -97,7 +97,9 @@ class Currency(HistoricalModel):
         verbose_name_plural = "currencies"
         constraints = [
             models.CheckConstraint(condition=Q(exponent__lte=18), name="currency_exponent_at_most_18"),
-            models.CheckConstraint(condition=Q(code__regex=r"^[A-Z0-9]{2,12}$"), name="currency_code_upper_case"),
+            models.CheckConstraint(
+                condition=Q(code__regex=r"^[A-Z0-9]{2,12}$"), name="currency_code_upper_case"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -152,10 +154,71 @@ class Event(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(position__isnull=True, hash__isnull=True) | Q(position__gte=1, hash__isnull=False),
+                condition=Q(position__isnull=True, hash__isnull=True)
+                | Q(position__gte=1, hash__isnull=False),
                 name="event_position_with_hash",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Session(PublicIdModel):
+    """A client app's log-in on one device: kept alive by refresh tokens, ended by log-out, reuse, or staff."""
+
+    class End(models.TextChoices):
+        LOGGED_OUT = "logged_out", "Logged out"
+        REUSED = "reused", "A used refresh token came back"
+        CLOSED = "closed", "Closed by staff"
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_sessions")
+    started_at = models.DateTimeField()
+    refreshed_at = models.DateTimeField()
+    agent = models.CharField(max_length=200, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end = models.CharField(max_length=12, choices=End, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, end="") | (Q(ended_at__isnull=False) & ~Q(end="")),
+                name="session_end_has_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-id"], name="session_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class RefreshToken(models.Model):
+    """One use of staying logged in. Only its hash is kept; used once, it buys the next."""
+
+    id = models.BigAutoField(primary_key=True)
+    session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token {self.pk} of session {self.session_id}"
+
+
+class RequestKey(models.Model):
+    """An idempotency key somebody used on a verb, and a hash of what they asked for with it."""
+
+    id = models.BigAutoField(primary_key=True)
+    by = models.CharField(max_length=64)
+    verb = models.CharField(max_length=48)
+    key = models.CharField(max_length=100)
+    content_hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["by", "verb", "key"], name="request_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.key}"

@@ -4,6 +4,8 @@ import dj_database_url
 
 from backoffice import embedded
 from backoffice.configuration import ROOT, configuration
+from backoffice.logs import logging_settings
+from backoffice.masking import hide
 
 CONFIG = configuration()
 
@@ -29,6 +31,7 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_dramatiq",
+    "strawberry_django",
     "backoffice",
     "compliance",
     "ledger",
@@ -41,7 +44,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # "backoffice.logs.CorrelationMiddleware",
+    "backoffice.logs.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -76,10 +79,15 @@ REDIS_URL = CONFIG.redis_url or embedded.redis_url(CONFIG.data_dir)
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
 DATABASES["default"].setdefault("OPTIONS", {})
 # Dramatiq's time limits do not cut a wait for the database, so the database cuts itself.
-DATABASES["default"]["OPTIONS"]["options"] = "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+DATABASES["default"]["OPTIONS"]["options"] = (
+    "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+)
 
 AUTH_USER_MODEL = "backoffice.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "guardian.backends.ObjectPermissionBackend"]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
 ANONYMOUS_USER_NAME = None  # guardian's anonymous user would let strangers pass "is authenticated"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -95,7 +103,9 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = ROOT / "staticfiles"
+STATIC_ROOT = (CONFIG.data_dir if CONFIG.demo else ROOT) / "staticfiles"
+if CONFIG.demo:  # served straight from the packages; whitenoise only wants the folder to be there
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -103,7 +113,13 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = CONFIG.demo
 MEDIA_ROOT = CONFIG.data_dir / "files"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "cache",
+    }
+}
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not CONFIG.demo
 SECURE_HSTS_SECONDS = 0 if CONFIG.demo else 31536000
@@ -114,6 +130,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+DERIV_SIM_PORT = CONFIG.deriv_sim_port
+DERIV_SIM_DATA = CONFIG.data_dir / "deriv-simulator.sqlite3"
+
 DRAMATIQ_BROKER = {  # set whole: the package's own defaults name middleware that no longer exists
     "BROKER": "jobs.broker.make_broker",
     "OPTIONS": {"url": REDIS_URL},
@@ -123,4 +142,9 @@ DRAMATIQ_AUTODISCOVER_MODULES = ["actors"]
 
 IMPORT_EXPORT_SKIP_ADMIN_LOG = False
 SIMPLE_HISTORY_REVERT_DISABLED = True
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail is unique whatever its case, by a constraint Django cannot see into
+SILENCED_SYSTEM_CHECKS = [
+    "auth.W004"
+]  # e-mail is unique whatever its case, by a constraint Django cannot see into
+
+LOGGING = logging_settings(CONFIG.log_format, CONFIG.log_level)
+hide(CONFIG.secret_key, CONFIG.metrics_token, *CONFIG.field_keys.split(","))

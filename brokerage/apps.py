@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class BrokerageConfig(AppConfig):
     name = "brokerage"
+
+    def ready(self) -> None:
+        from brokerage.accounts import open_first_demo
+        from compliance.clients import opening_steps
+
+        opening_steps.register("demo_account", open_first_demo)

@@ -1,0 +1,57 @@
+# One command each. Needs make and Python 3.11 or newer (3.11 and 3.12 carry Redis in a wheel); the rest comes from
+# the lock file into .venv. `make PYTHON=/path/to/python3.12 venv` chooses another Python.
+
+SHELL := /bin/sh
+PY := .venv/bin/python
+WORKERS ?= 2
+PYTEST_ARGS ?=
+SOURCES := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub tests manage.py
+# Strictly typed: everything but tests, migrations and the generated rest of Django.
+TYPED := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop test check format venv lock schema docs clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: venv  ## Start everything: servers, web, workers, scheduler, streams, simulator; Ctrl-C stops it
+	@$(PY) manage.py start
+
+stop: venv  ## Stop what `make run` started, from another terminal
+	@$(PY) manage.py stop
+
+test: venv  ## Run the tests on two processors (WORKERS=4, PYTEST_ARGS="-k name")
+	@$(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/lint-imports
+	.venv/bin/mypy $(TYPED)
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py write_docs --check
+
+format: venv  ## Format and mend what can be mended by itself
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+venv:  ## Build .venv from the lock file if it is missing or stale
+	@PYTHON="$(PYTHON)" sh .ci/venv
+
+lock: venv  ## Resolve requirements/*.in anew into the lock files
+	@rm -rf .venv-lock && $(PY) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
+	@for name in run dev; do .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --upgrade requirements/$$name.in --output-file requirements/$$name.lock || exit 1; done
+	@rm -rf .venv-lock
+
+schema: venv  ## Write schema.graphql and the generated pages in docs/
+	@$(PY) manage.py write_docs
+
+docs: schema  ## The same as schema
+
+clean: stop  ## Remove .venv, caches and, after asking, the demo data
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@if [ -d .data ]; then printf 'Remove .data with all demo data? [y/N] '; read answer; \
+		if [ "$$answer" = y ]; then rm -rf .data; fi; fi
+	@if [ -L .venv ]; then echo '.venv is a link and stays.'; else rm -rf .venv; fi

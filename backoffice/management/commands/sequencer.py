@@ -1,0 +1,52 @@
+"""`manage.py sequencer`: gives committed events their positions, within moments of their commit."""
+
+import json
+import logging
+import signal
+import threading
+from typing import Any, Final
+
+import redis
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from backoffice.cache import redis_client
+from backoffice.heartbeat import beat
+from backoffice.sequencer import sequence
+
+log = logging.getLogger(__name__)
+POLL_SECONDS: Final = 0.5
+BATCH: Final = 500
+
+
+class Command(BaseCommand):
+    help = "Sequence events until stopped. Any number may run; one works at a time."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        nudges = None
+        while not stop.is_set():
+            try:
+                beat("sequencer")
+                while (done := sequence(BATCH)).positions:
+                    message = {"position": done.positions[-1], "clients": sorted(done.clients)}
+                    redis_client().publish("live:events", json.dumps(message))
+                    if len(done.positions) < BATCH:
+                        break
+                if nudges is None:
+                    nudges = redis_client().pubsub(ignore_subscribe_messages=True)
+                    nudges.subscribe("events:recorded")
+                nudges.get_message(timeout=POLL_SECONDS)
+                while nudges.get_message(timeout=0):
+                    pass  # one pass serves every nudge that is waiting
+            except redis.RedisError as found:
+                # Only the nudges come through Redis: without it events are sequenced a poll later.
+                log.warning("redis is away", extra={"reason": type(found).__name__})
+                nudges = None
+                stop.wait(POLL_SECONDS)
+            except DatabaseError as found:
+                log.warning("database is away", extra={"reason": type(found).__name__})
+                stop.wait(POLL_SECONDS)
+            close_old_connections()

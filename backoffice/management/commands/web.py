@@ -1,0 +1,27 @@
+"""`manage.py web`: console, API, health and metrics on one port."""
+
+from typing import Any
+
+import uvicorn
+from django.core.management.base import BaseCommand
+
+from backoffice.configuration import configuration
+
+
+class Command(BaseCommand):
+    help = "Serves console, API (HTTP and WebSocket), health and metrics on HOST:PORT until it is stopped."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        config = configuration()
+        uvicorn.run(
+            "backoffice.asgi:application",
+            host=config.host,
+            port=config.port,
+            log_config=None,
+            access_log=False,  # the correlation middleware logs each request, without its query string
+            server_header=False,
+            ws_max_size=1024 * 1024,
+            timeout_graceful_shutdown=5,
+            lifespan="on",
+        )

@@ -1,0 +1,62 @@
+"""Secrets at rest: encrypted with the newest key, decrypted with any key still listed."""
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.core.exceptions import FieldError
+from django.db import models
+
+from backoffice.configuration import configuration
+
+
+class UnreadableSecret(Exception):
+    """The stored secret was encrypted with a key this deployment no longer has."""
+
+
+@lru_cache(maxsize=1)
+def _cipher() -> MultiFernet:
+    keys = [key.strip() for key in configuration().field_keys.split(",") if key.strip()]
+    return MultiFernet(
+        [Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys]
+    )
+
+
+def seal(text: str) -> str:
+    """Text that only this deployment can read or make: for cursors and links that leave it."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """What was sealed. :raises UnreadableSecret: if it was not sealed here."""
+    try:
+        return _cipher().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise UnreadableSecret("This was not sealed by this deployment.") from None
+
+
+class EncryptedField(models.TextField):
+    """Text that only this deployment can read. It cannot be searched, exported, or kept in history.
+
+    :raises UnreadableSecret: on reading, if no listed key decrypts it.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        return seal(str(value)) if value else value
+
+    def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
+        if not value:
+            return value
+        try:
+            return unseal(value)
+        except UnreadableSecret:
+            raise UnreadableSecret(
+                f"{self.model.__name__}.{self.name}: no key of FIELD_KEYS decrypts it."
+            ) from None
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        if lookup_name != "isnull":
+            raise FieldError(f"{self.name} is encrypted and cannot be searched with “{lookup_name}”.")
+        return super().get_lookup(lookup_name)

@@ -1,0 +1,189 @@
+"""How a client app logs in and stays logged in: a short access token, and refresh tokens that are used once."""
+
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import transaction
+
+from backoffice import events
+from backoffice.configuration import configuration
+from backoffice.database import uuid7
+from backoffice.errors import DomainError
+from backoffice.models import RefreshToken, Session, User
+from backoffice.who import By
+
+
+class BadCredentials(DomainError):
+    """No such log-in: unknown address, wrong password, or an account that may not log in here look the same."""
+
+    code = "BAD_CREDENTIALS"
+
+
+class TokenExpired(DomainError):
+    """The token was good once and is not any more."""
+
+    code = "TOKEN_EXPIRED"
+
+
+class InvalidToken(DomainError):
+    """The token is not one of ours, or its session has ended."""
+
+    code = "INVALID_TOKEN"
+
+
+class RefreshTokenReused(DomainError):
+    """A refresh token came back after it was used: somebody has a copy, so the whole session was ended."""
+
+    code = "REFRESH_TOKEN_REUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client app keeps: `access` until `expires_at`, and `refresh`, good for one use."""
+
+    access: str
+    refresh: str
+    expires_at: datetime
+
+
+def log_in(
+    *, email: str, password: str, at: datetime, agent: str = "", address: str | None = None
+) -> tuple[User, Tokens]:
+    """Start a session for a client's user. Every failure takes as long and says the same.
+
+    :raises BadCredentials: if the address is unknown, the password wrong, or the user may not log in here.
+    """
+    user = User.objects.filter(email__iexact=email.strip()).first()
+    if user is None:
+        make_password(
+            password
+        )  # costs what a wrong password costs, so that time does not tell who has an account
+        _failed(None, at)
+        raise BadCredentials("E-mail address or password is wrong.")
+    right = check_password(password, user.password)
+    if not right or not user.is_active or user.kind != User.Kind.CLIENT:
+        _failed(user, at)
+        raise BadCredentials("E-mail address or password is wrong.")
+    return user, start(user, at=at, agent=agent, address=address)
+
+
+def start(user: User, *, at: datetime, agent: str = "", address: str | None = None) -> Tokens:
+    """A new session for a user whose identity is proven (by password, or by having just signed up)."""
+    with transaction.atomic():
+        session = Session.objects.create(
+            user=user, started_at=at, refreshed_at=at, agent=agent[:200], address=address or None
+        )
+        _record("user.logged_in", session, user, at)
+        return _issue(session, user, at)
+
+
+def refresh(token: str, *, at: datetime) -> Tokens:
+    """Swap a refresh token for new tokens. Each is good once: when a used one comes back the session ends.
+
+    Locks the token's row, so of two uses at the same time one is the reuse.
+
+    :raises InvalidToken: if it is unknown or its session has ended.
+    :raises TokenExpired: if its time has passed.
+    :raises RefreshTokenReused: if it was used before; nobody stays logged in on this session.
+    """
+    with transaction.atomic():
+        found = (
+            RefreshToken.objects.select_for_update(of=("self",))
+            .select_related("session__user")
+            .filter(digest=_digest(token))
+            .first()
+        )
+        if found is None or found.session.ended_at is not None or not found.session.user.is_active:
+            raise InvalidToken("This refresh token is not good. Log in again.", field="refresh_token")
+        if found.used_at is None:
+            if found.expires_at <= at:
+                raise TokenExpired("This refresh token has expired. Log in again.", field="refresh_token")
+            found.used_at = at
+            found.save(update_fields=["used_at"])
+            Session.objects.filter(pk=found.session_id).update(refreshed_at=at)
+            return _issue(found.session, found.session.user, at)
+        _end(found.session, Session.End.REUSED, at)
+    # Raised after the commit: ending the session must outlive the refusal.
+    raise RefreshTokenReused("This refresh token was used before. Log in again.", field="refresh_token")
+
+
+def log_out(session: Session, *, at: datetime) -> None:
+    """End the session; its tokens stop working at once. Twice is once."""
+    with transaction.atomic():
+        _end(Session.objects.select_for_update(no_key=True).select_related("user").get(pk=session.pk),
+             Session.End.LOGGED_OUT, at)  # fmt: skip
+
+
+def authenticate(access: str, *, at: datetime) -> Session:
+    """The session (with its user) an access token speaks for. One query.
+
+    :raises TokenExpired: if its time has passed.
+    :raises InvalidToken: if it is not ours, or its session has ended.
+    """
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            access, settings.SECRET_KEY, algorithms=["HS256"],
+            options={"require": ["exp", "sid"], "verify_exp": False, "verify_iat": False}, audience="api",
+        )  # fmt: skip
+        session_id, expires = uuid.UUID(claims["sid"]), int(claims["exp"])
+    except (jwt.InvalidTokenError, ValueError):
+        raise InvalidToken("This access token is not good. Log in again.") from None
+    if expires <= at.timestamp():
+        raise TokenExpired("The access token has expired. Refresh it.")
+    session = Session.objects.select_related("user").filter(uuid=session_id, ended_at__isnull=True).first()
+    if session is None or not session.user.is_active:
+        raise InvalidToken("This session has ended. Log in again.")
+    return session
+
+
+def _issue(session: Session, user: User, at: datetime) -> Tokens:
+    config = configuration()
+    expires_at = at + timedelta(minutes=config.access_token_minutes)
+    claims = {
+        "sid": str(session.uuid),
+        "sub": str(user.uuid),
+        "aud": "api",
+        "exp": int(expires_at.timestamp()),
+    }
+    token = secrets.token_urlsafe(32)
+    RefreshToken.objects.create(
+        session=session,
+        digest=_digest(token),
+        issued_at=at,
+        expires_at=at + timedelta(days=config.refresh_token_days),
+    )
+    return Tokens(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"), token, expires_at)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _end(session: Session, end: str, at: datetime) -> None:
+    if session.ended_at is not None:
+        return
+    session.ended_at, session.end = at, end
+    session.save(update_fields=["ended_at", "end"])
+    _record("user.logged_out", session, session.user, at, end=end)
+
+
+def _record(name: str, session: Session, user: User, at: datetime, **payload: str) -> None:
+    events.record(
+        name, subject_type="user", subject_id=user.uuid, by=By.user(user), at=at,
+        payload={"session": session.uuid, **payload},
+    )  # fmt: skip
+
+
+def _failed(user: User | None, at: datetime) -> None:
+    # An unknown address is not written down: the log holds no personal data.
+    events.record(
+        "user.log_in_failed", subject_type="user", subject_id=user.uuid if user else uuid7(),
+        by=By.user(user) if user else By.system("api"), at=at, payload={"known": user is not None},
+    )  # fmt: skip

@@ -1,0 +1,245 @@
+"""A client's trade: the request, and its life on our side and at the venue."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import models
+from django.db.models import Q
+
+from backoffice.database import AmountField, PriceField, PublicIdModel, RateField
+from backoffice.models import User
+from brokerage.models.accounts import TradingAccount
+from brokerage.models.instruments import Instrument
+from compliance.models import Client
+from ledger.models import Hold
+
+
+class TradeQuerySet(models.QuerySet["Trade"]):
+    """Reads of trades."""
+
+    def of_user(self, user: User) -> "TradeQuerySet":
+        return self.filter(client__membership__user=user)
+
+    def visible_to(self, staff: User) -> "TradeQuerySet":
+        """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""
+        if staff.is_superuser or not staff.desks.exists():
+            return self
+        return self.filter(client__desk__staff=staff).distinct()
+
+    def queued(self) -> "TradeQuerySet":
+        return self.filter(state=Trade.State.QUEUED).order_by("id")
+
+    def overdue_submissions(self, at: datetime) -> "TradeQuerySet":
+        """Sent to the venue, and no answer by the deadline: nobody may still be waiting for one."""
+        return self.filter(state=Trade.State.SUBMITTING, deadline_at__lt=at - Trade.GRACE).order_by("id")
+
+    def uncertain(self) -> "TradeQuerySet":
+        return self.filter(state=Trade.State.UNCERTAIN).order_by("id")
+
+    def due(self, at: datetime) -> "TradeQuerySet":
+        """Open, and the contract should have been settled by now."""
+        return self.filter(state=Trade.State.OPEN, expires_at__lt=at - Trade.GRACE).order_by("expires_at")
+
+    def final(self) -> "TradeQuerySet":
+        return self.filter(state__in=Trade.FINAL)
+
+    def stuck(self, at: datetime) -> "TradeQuerySet":
+        """Not final and past the age its state allows (see `Trade.PATIENCE`)."""
+        late = Q()
+        for state, patience in Trade.PATIENCE.items():
+            column = "expires_at" if state == Trade.State.OPEN else "changed_at"
+            late |= Q(state=state, **{f"{column}__lt": at - patience})
+        return self.filter(late)
+
+
+class Trade(PublicIdModel):
+    """A rise/fall trade on one instrument. The intent is stored before anything is sent to the venue."""
+
+    class Side(models.TextChoices):
+        CALL = "CALL", "Rise"
+        PUT = "PUT", "Fall"
+
+    class Unit(models.TextChoices):
+        TICKS = "t", "Ticks"
+        SECONDS = "s", "Seconds"
+        MINUTES = "m", "Minutes"
+        HOURS = "h", "Hours"
+        DAYS = "d", "Days"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SUBMITTING = "submitting", "Submitting"
+        UNCERTAIN = "uncertain", "Uncertain"
+        OPEN = "open", "Open"
+        WON = "won", "Won"
+        LOST = "lost", "Lost"
+        SOLD = "sold", "Sold"
+        REFUNDED = "refunded", "Refunded"
+        DENIED = "denied", "Denied"
+        REJECTED = "rejected", "Rejected"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        NEVER_PLACED = "never_placed", "Never placed"
+
+    class Source(models.TextChoices):
+        CLIENT = "client", "Client"
+        DEMO = "demo", "Demo trader"
+
+    SETTLED: Final = frozenset({State.WON, State.LOST, State.SOLD, State.REFUNDED})
+    FINAL: Final = SETTLED | {State.DENIED, State.REJECTED, State.WITHDRAWN, State.NEVER_PLACED}
+    MOVES: Final = {
+        State.QUEUED: {State.SUBMITTING, State.WITHDRAWN, State.DENIED, State.REJECTED},
+        State.SUBMITTING: {State.OPEN, State.QUEUED, State.REJECTED, State.DENIED, State.UNCERTAIN},
+        State.UNCERTAIN: {State.OPEN, State.NEVER_PLACED},
+        State.OPEN: set(SETTLED),
+        **{state: set() for state in FINAL},
+    }
+    # How long after its deadline a state is somebody's problem: the sweeps act from here on.
+    GRACE: Final = timedelta(seconds=2)
+    # How old a state may get before the console calls it stuck.
+    PATIENCE: Final = {
+        State.QUEUED: timedelta(seconds=60),
+        State.SUBMITTING: timedelta(seconds=60),
+        State.UNCERTAIN: timedelta(minutes=2),
+        State.OPEN: timedelta(minutes=1),
+    }
+
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="trades")
+    account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="trades")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    side = models.CharField(max_length=4, choices=Side)
+    stake = AmountField()
+    currency = models.CharField(max_length=12)
+    duration = models.PositiveIntegerField()
+    duration_unit = models.CharField(max_length=1, choices=Unit)
+    source = models.CharField(max_length=8, choices=Source, default=Source.CLIENT)
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
+    version = models.PositiveIntegerField(default=1)
+    key = models.CharField(max_length=100)
+    content_hash = models.CharField(max_length=64)
+    correlation_id = models.CharField(max_length=64, blank=True)
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, related_name="+", null=True)
+
+    contract_id = models.BigIntegerField("contract", null=True, blank=True)
+    proposal_id = models.CharField(max_length=64, blank=True)
+    purchase_transaction_id = models.BigIntegerField(null=True, blank=True)
+    sale_transaction_id = models.BigIntegerField(null=True, blank=True)
+    buy_price = AmountField(null=True, blank=True)
+    payout = AmountField(
+        null=True, blank=True, help_text="What the contract pays if it wins, stake included."
+    )
+    proceeds = AmountField(null=True, blank=True, help_text="What the venue paid at the end; 0 when lost.")
+    profit = AmountField(null=True, blank=True)
+    commission = AmountField("venue commission", null=True, blank=True)
+    markup_rate = RateField("markup", null=True, blank=True)
+    markup = AmountField("markup amount", null=True, blank=True)
+    entry_spot = PriceField(null=True, blank=True)
+    entry_spot_at = models.DateTimeField(null=True, blank=True)
+    exit_spot = PriceField(null=True, blank=True)
+    exit_spot_at = models.DateTimeField(null=True, blank=True)
+    problem_code = models.CharField(max_length=64, blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+
+    placed_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="After this nothing may be sent or awaited."
+    )
+    purchased_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock.")
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="By the venue's clock; an estimate for ticks."
+    )
+    sale_requested_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock.")
+
+    objects = TradeQuerySet.as_manager()
+
+    class Meta:
+        permissions = [
+            ("sell_trade_early", "Can sell a client's open trade early"),
+            ("reconcile_trade", "Can have an uncertain trade reconciled"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "key"], name="trade_key_once"),
+            models.UniqueConstraint(
+                fields=["contract_id"],
+                condition=Q(contract_id__isnull=False),
+                name="trade_contract_claimed_once",
+            ),
+            models.CheckConstraint(condition=Q(stake__gt=0), name="trade_stake_positive"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["open", "won", "lost", "sold", "refunded"])
+                | Q(contract_id__isnull=False, buy_price__isnull=False, payout__isnull=False),
+                name="trade_open_has_contract",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["won", "lost", "sold", "refunded"])
+                | Q(proceeds__isnull=False, profit__isnull=False, settled_at__isnull=False),
+                name="trade_settled_has_outcome",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["denied", "rejected", "withdrawn", "never_placed"])
+                | Q(contract_id__isnull=True),
+                name="trade_unbought_has_no_contract",
+            ),
+            # One purchase in flight per account and identical terms: a contract found at the venue after a lost
+            # answer must not fit two of our trades.
+            models.UniqueConstraint(
+                fields=["account", "instrument", "side", "stake", "duration", "duration_unit"],
+                condition=Q(state__in=["submitting", "uncertain"]),
+                name="trade_one_identical_in_flight",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["client", "-uuid"], name="trade_by_client"),
+            models.Index(fields=["account", "-id"], name="trade_by_account"),
+            models.Index(fields=["state", "-id"], name="trade_by_state"),
+            models.Index(
+                fields=["state", "expires_at"],
+                condition=Q(state__in=["queued", "submitting", "uncertain", "open"]),
+                name="trade_unfinished",
+            ),
+        ]
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in self.FINAL
+
+    @property
+    def why(self) -> str:
+        """One sentence: why it is where it is, and what happens next."""
+        match self.state:
+            case self.State.QUEUED:
+                return (
+                    self.problem
+                    or "Waiting for a worker to send it to the venue; nothing has been bought yet."
+                )
+            case self.State.SUBMITTING:
+                return "Sent to the venue; its answer opens the trade, and without one it is reconciled."
+            case self.State.UNCERTAIN if self.problem_code == "TWO_CANDIDATES":
+                return self.problem
+            case self.State.UNCERTAIN:
+                return "The venue's answer was lost; the reconciler looks the purchase up there and never buys again."
+            case self.State.OPEN if self.sale_requested_at:
+                return "A sale was asked for; the venue's answer or the expiry settles it."
+            case self.State.OPEN:
+                return "The contract is running; the venue settles it at expiry."
+            case self.State.WON:
+                return "The exit spot was on the client's side; the payout was credited."
+            case self.State.LOST:
+                return "The exit spot was not on the client's side; the stake is gone."
+            case self.State.SOLD:
+                return "Sold back to the venue before expiry; the proceeds were credited."
+            case self.State.REFUNDED:
+                return "The venue cancelled the contract and returned the stake."
+            case self.State.WITHDRAWN:
+                return "Withdrawn before anything was sent; the stake is free again."
+            case self.State.NEVER_PLACED:
+                return "The venue has no such purchase; the stake is free again."
+            case _:
+                return self.problem or "Refused; the stake is free again."
+
+    def __str__(self) -> str:
+        return (
+            f"{self.get_side_display()} {self.instrument.symbol} · {self.stake.normalize():f} {self.currency}"
+        )

@@ -1,0 +1,18 @@
+"""Pure arithmetic of a rise/fall trade: neither Django nor the clock."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from backoffice.money import quantum
+
+
+def markup_amount(payout: Decimal, rate: Decimal | None, *, exponent: int) -> Decimal:
+    """What the markup is in money: a share of the **payout**, half a cent up.
+
+    Source: Deriv defines the application markup as a percentage of the contract's payout, 0 to 3 %.
+    """
+    return (payout * (rate or Decimal(0))).quantize(quantum(exponent), rounding=ROUND_HALF_UP)
+
+
+def profit(buy_price: Decimal, proceeds: Decimal) -> Decimal:
+    """What the client gained, or lost if negative, in the currency of the trade. Exact: nothing is rounded."""
+    return proceeds - buy_price

@@ -1,0 +1,177 @@
+"""One account's connection to the venue: connected, authorised, followed, asked, and brought back when it breaks."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from brokerage.deriv.client import DerivClient
+from brokerage.deriv.errors import NotAuthorized, NotSent, VenueError
+from brokerage.deriv.serial import from_json, to_json
+from brokerage.deriv.types import ContractState, ContractTerms
+from brokerage.streams.leases import Lease
+
+log = logging.getLogger(__name__)
+FIRST_PAUSE_SECONDS: Final = 0.25
+LONGEST_PAUSE_SECONDS: Final = 15.0
+PAGE: Final = 100
+
+# What the process wants to hear of: a contract that ended, a token refused, a connection that is back.
+Report = Callable[..., Awaitable[None]]
+
+
+class Link:
+    """Keeps one connection alive for one account (or for nobody: the public prices) while its lease is held."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        token: str,
+        lease: Lease,
+        connect: Callable[[], Awaitable[DerivClient]],
+        report: Report,
+    ) -> None:
+        self.name = name
+        self._token, self._lease, self._connect, self._report = token, lease, connect, report
+        self._client: DerivClient | None = None
+        self._ended: dict[int, None] = {}
+        self.connections = 0
+
+    @property
+    def is_up(self) -> bool:
+        return self._client is not None
+
+    async def run(self) -> None:
+        """Connect, and reconnect with growing pauses, until cancelled or the venue refuses the token."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            client: DerivClient | None = None
+            try:
+                client = await self._connect()
+                if self._token:
+                    await client.authorize(self._token)
+                self._client, self.connections, pause = client, self.connections + 1, FIRST_PAUSE_SECONDS
+                log.info("venue link is up", extra={"link": self.name, "connections": self.connections})
+                await self._report("up", self.name)
+                await self._follow(client)
+            except NotAuthorized as found:
+                log.warning("venue refuses the token", extra={"link": self.name, "code": found.code})
+                await self._report("unauthorized", self.name, found.code)
+                return
+            except (VenueError, OSError) as found:
+                log.warning("venue link is down", extra={"link": self.name, "reason": type(found).__name__})
+            finally:
+                self._client = None
+                if client is not None:
+                    await asyncio.shield(client.close())
+            # Spread out, so that a thousand accounts do not come back in the same instant.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _follow(self, client: DerivClient) -> None:
+        """Read what the venue says by itself until the connection ends."""
+        if not self._token:
+            await client.wait_lost()
+            return
+        contracts = await client.follow_contracts()
+        async for state in contracts:
+            await self._seen(state)
+
+    async def _seen(self, state: ContractState) -> None:
+        if state.is_sold:
+            if state.contract_id in self._ended:
+                return
+            self._ended[state.contract_id] = None
+            while len(self._ended) > 1000:
+                self._ended.pop(next(iter(self._ended)))
+            await self._report("ended", self.name, to_json(state))
+        else:
+            await self._report("quote", self.name, to_json(state))
+
+    async def answer(
+        self, call: str, arguments: Mapping[str, Any], *, still_wanted: Callable[[], bool]
+    ) -> Any:
+        """Ask the venue one question. The last look before the wire: the lease is ours and the deadline ahead.
+
+        :raises NotSent: if there is no connection, no lease, or it is too late; nothing was sent.
+        :raises VenueError: what the venue answered.
+        """
+        client = self._client
+        if client is None:
+            raise NotSent("NO_CONNECTION", "The connection to the venue is down.")
+        if not self._lease.is_held:
+            raise NotSent("LEASE_LOST", "Another process holds this account.")
+        if not still_wanted():
+            raise NotSent("TOO_LATE", "The deadline has passed.")
+        return await _CALLS[call](client, arguments)
+
+
+# ── one function a call: plain arguments in, plain values out ─────────────────────────────────────────────────────
+
+
+async def _proposal(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return to_json(await client.proposal(from_json(ContractTerms, given["terms"])))
+
+
+async def _buy(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return to_json(await client.buy(given["proposal_id"], Decimal(given["price"])))
+
+
+async def _buy_with_terms(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    terms, markup = from_json(ContractTerms, given["terms"]), Decimal(given["markup_percentage"])
+    return to_json(await client.buy_with_terms(terms, Decimal(given["price"]), markup_percentage=markup))
+
+
+async def _sell(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return to_json(await client.sell(given["contract_id"]))
+
+
+async def _contract(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return to_json(await client.contract(given["contract_id"]))
+
+
+async def _portfolio(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return [to_json(row) for row in await client.portfolio()]
+
+
+async def _profit_table(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return await _pages(lambda offset: client.profit_table(since=given["since"], limit=PAGE, offset=offset))
+
+
+async def _statement(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return await _pages(lambda offset: client.statement(since=given["since"], limit=PAGE, offset=offset))
+
+
+async def _active_symbols(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return [to_json(row) for row in await client.active_symbols()]
+
+
+async def _contracts_for(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    return [to_json(row) for row in await client.contracts_for(given["symbol"])]
+
+
+async def _pages(page: Callable[[int], Awaitable[Any]]) -> list[Any]:
+    """Every page, newest first. A row that moved to the next page meanwhile appears twice; readers key by id."""
+    rows: list[Any] = []
+    while True:
+        found = list(await page(len(rows)))
+        rows += [to_json(row) for row in found]
+        if len(found) < PAGE:
+            return rows
+
+
+_CALLS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any]], Awaitable[Any]]]] = {
+    "proposal": _proposal,
+    "buy": _buy,
+    "buy_with_terms": _buy_with_terms,
+    "sell": _sell,
+    "contract": _contract,
+    "portfolio": _portfolio,
+    "profit_table": _profit_table,
+    "statement": _statement,
+    "active_symbols": _active_symbols,
+    "contracts_for": _contracts_for,
+}

@@ -1,0 +1,346 @@
+"""A trade's life at the venue: sent, bought, settled or refused; every step moves the mirror with it.
+
+`placing` is how it comes to us; `execution` is how it is sent.
+
+The order inside each verb: lock the trade, already done?, may we?, move money, change state, record, return.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+
+from backoffice import events
+from backoffice.errors import DomainError, MoveNotAllowed
+from backoffice.wake import notify, wake
+from backoffice.who import By
+from brokerage import pricing
+from brokerage.models import Trade
+from ledger import accounts as ledger_accounts
+from ledger import holds, journal
+from ledger.models import Account
+
+
+class IdenticalInFlight(DomainError):
+    """An identical purchase of the same account is still being bought; this one waits for it."""
+
+    code = "IDENTICAL_IN_FLIGHT"
+
+
+class ContractClaimed(DomainError):
+    """The venue's contract already belongs to another trade."""
+
+    code = "CONTRACT_CLAIMED"
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What the venue sold us: amounts in the trade's currency, times by the venue's clock."""
+
+    contract_id: int
+    transaction_id: int | None
+    buy_price: Decimal
+    payout: Decimal
+    purchased_at: datetime
+    expires_at: datetime
+    commission: Decimal | None = None
+    markup: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a contract ended, by the venue: `state` is one of won, lost, sold, refunded."""
+
+    state: str
+    proceeds: Decimal
+    settled_at: datetime
+    transaction_id: int | None = None
+    entry_spot: Decimal | None = None
+    entry_spot_at: datetime | None = None
+    exit_spot: Decimal | None = None
+    exit_spot_at: datetime | None = None
+
+
+def begin_submission(trade: Trade, *, proposal_id: str, deadline: datetime, by: By, at: datetime) -> Trade:
+    """Store that the purchase is about to be sent, before it is. Commit this before the wire sees anything.
+
+    After `deadline` nobody sends it any more, so an answer missing then can only mean *uncertain*.
+
+    :raises MoveNotAllowed: if it is not queued (another worker took it, or it was withdrawn).
+    :raises IdenticalInFlight: if the account already has an identical purchase in flight; it stays queued.
+    """
+    try:
+        with moving(trade) as trade:
+            if trade.state != Trade.State.QUEUED:
+                raise MoveNotAllowed(f"The trade is {trade.get_state_display().lower()}, not queued.")
+            trade.proposal_id, trade.submitted_at, trade.deadline_at = proposal_id, at, deadline
+            trade.problem_code = trade.problem = ""
+            return move(trade, Trade.State.SUBMITTING, "trade.submitted", by=by, at=at)
+    except IntegrityError as found:
+        if "trade_one_identical_in_flight" not in str(found):
+            raise
+        raise IdenticalInFlight("An identical purchase of this account is still being bought.") from None
+
+
+def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trade:
+    """The venue sold us the contract: claim it, and move the stake from cash to open stakes. Twice is once.
+
+    The markup is booked as its own entry in the mirror: a share of the payout, as the venue reports it or by
+    the trade's rate, half a cent up. The part of the hold the price did not need is free again.
+
+    :raises ContractClaimed: if another trade already claimed this contract.
+    :raises MoveNotAllowed: if the trade ended otherwise meanwhile.
+    """
+    try:
+        with moving(trade) as trade:
+            if trade.contract_id == bought.contract_id:
+                return trade
+            _check_maymove(trade, Trade.State.OPEN)
+            assert trade.hold is not None
+            stakes = trade.account.stakes
+            subject = ("trade", trade.uuid)
+            holds.capture(
+                trade.hold,
+                amount=bought.buy_price,
+                lines=[journal.credit(stakes, bought.buy_price)],
+                kind="stake",
+                by=by,
+                at=at,
+                key=f"trade:{trade.uuid}:bought",
+                narration=f"Stake of contract {bought.contract_id}",
+                reference=str(bought.contract_id),
+                subject=subject,
+                client_id=trade.client.uuid,
+            )
+            trade.markup = bought.markup
+            if trade.markup is None:
+                exponent = trade.account.currency.exponent
+                trade.markup = pricing.markup_amount(bought.payout, trade.markup_rate, exponent=exponent)
+            if trade.markup > 0:
+                journal.post(
+                    kind="markup",
+                    lines=[
+                        journal.debit(_house(trade, "venue_result", Account.Kind.INCOME), trade.markup),
+                        journal.credit(_house(trade, "markup_income", Account.Kind.INCOME), trade.markup),
+                    ],
+                    by=by,
+                    at=at,
+                    key=f"trade:{trade.uuid}:markup",
+                    narration=f"Markup in contract {bought.contract_id}",
+                    reference=str(bought.contract_id),
+                    subject=subject,
+                    client_id=trade.client.uuid,
+                )
+            trade.contract_id, trade.purchase_transaction_id = bought.contract_id, bought.transaction_id
+            trade.buy_price, trade.payout, trade.commission = (
+                bought.buy_price,
+                bought.payout,
+                bought.commission,
+            )
+            trade.purchased_at, trade.expires_at = bought.purchased_at, bought.expires_at
+            trade.problem_code = trade.problem = ""
+            return move(
+                trade, Trade.State.OPEN, "trade.opened", by=by, at=at,
+                contract=bought.contract_id, buy_price=bought.buy_price, payout=bought.payout, markup=trade.markup,
+            )  # fmt: skip
+    except IntegrityError as found:
+        if "trade_contract_claimed_once" not in str(found):
+            raise
+        raise ContractClaimed(f"Contract {bought.contract_id} already belongs to another trade.") from None
+
+
+def record_refused(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """The venue said no: *rejected*, with its reason; the stake is free again. Twice is once."""
+    return _end_unbought(trade, Trade.State.REJECTED, code=code, message=message, by=by, at=at)
+
+
+def deny(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """We say no before anything was bought: *denied*, with the reason; the stake is free again. Twice is once."""
+    return _end_unbought(trade, Trade.State.DENIED, code=code, message=message, by=by, at=at)
+
+
+def requeue(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """The purchase was certainly not sent: back to the queue, with what stopped it. A sweep tries again."""
+    with moving(trade) as trade:
+        _check_maymove(trade, Trade.State.QUEUED)
+        trade.problem_code, trade.problem = code, message[:300]
+        trade.proposal_id, trade.submitted_at, trade.deadline_at = "", None, None
+        return move(trade, Trade.State.QUEUED, "trade.requeued", by=by, at=at, code=code)
+
+
+def mark_uncertain(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """The answer to the purchase was lost. The stake stays held; only the reconciler moves it on. Twice is once."""
+    with moving(trade) as trade:
+        if trade.state == Trade.State.UNCERTAIN:
+            return trade
+        _check_maymove(trade, Trade.State.UNCERTAIN)
+        trade.problem_code, trade.problem = code, message[:300]
+        trade = move(trade, Trade.State.UNCERTAIN, "trade.uncertain", by=by, at=at, code=code)
+        wake("trading.reconcile", trade.pk)
+        return trade
+
+
+def flag(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """Say on an unfinished trade what keeps it waiting. Saying the same again changes nothing."""
+    with moving(trade) as trade:
+        if not trade.is_final and (trade.problem_code, trade.problem) != (code, message[:300]):
+            trade.problem_code, trade.problem = code, message[:300]
+            save(trade, at)
+            announce("trade.flagged", trade, by=by, at=at, code=code)
+    return trade
+
+
+def mark_never_placed(trade: Trade, *, by: By, at: datetime, reason: str = "") -> Trade:
+    """The venue has no such purchase and nobody can send it any more: the stake is free again. Twice is once.
+
+    :raises MoveNotAllowed: if the trade is not uncertain.
+    """
+    return _end_unbought(
+        trade, Trade.State.NEVER_PLACED, code="NEVER_PLACED", message="The venue has no such purchase.",
+        by=by, at=at, reason=reason,
+    )  # fmt: skip
+
+
+def settle(trade: Trade, outcome: Outcome, *, by: By, at: datetime) -> Trade:
+    """The venue ended the contract: its proceeds go to the mirror's cash, the rest to the venue's result.
+
+    Twice is once: a settled trade is never settled again, whatever a second source says.
+
+    :raises MoveNotAllowed: if the trade is not open.
+    """
+    with moving(trade) as trade:
+        if trade.state in Trade.SETTLED:
+            return trade
+        _check_maymove(trade, outcome.state)
+        assert trade.buy_price is not None
+        result = _house(trade, "venue_result", Account.Kind.INCOME)
+        lines = [journal.debit(trade.account.stakes, trade.buy_price)]
+        if outcome.proceeds > 0:
+            lines.append(journal.credit(trade.account.cash, outcome.proceeds))
+        difference = pricing.profit(trade.buy_price, outcome.proceeds)
+        if difference > 0:
+            lines.append(journal.debit(result, difference))
+        elif difference < 0:
+            lines.append(journal.credit(result, -difference))
+        journal.post(
+            kind=f"contract_{outcome.state}",
+            lines=lines,
+            by=by,
+            at=at,
+            key=f"trade:{trade.uuid}:settled",
+            narration=f"Contract {trade.contract_id} {outcome.state}",
+            reference=str(trade.contract_id),
+            subject=("trade", trade.uuid),
+            client_id=trade.client.uuid,
+        )
+        trade.proceeds, trade.profit, trade.settled_at = outcome.proceeds, difference, outcome.settled_at
+        trade.sale_transaction_id = outcome.transaction_id
+        trade.entry_spot, trade.entry_spot_at = outcome.entry_spot, outcome.entry_spot_at
+        trade.exit_spot, trade.exit_spot_at = outcome.exit_spot, outcome.exit_spot_at
+        return move(
+            trade, outcome.state, f"trade.{outcome.state}", by=by, at=at,
+            contract=trade.contract_id, proceeds=outcome.proceeds, profit=difference,
+        )  # fmt: skip
+
+
+def record_sale_refused(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
+    """The venue would not buy it back: the contract runs on, and the client may ask again."""
+    with moving(trade) as trade:
+        if trade.state == Trade.State.OPEN and trade.sale_requested_at is not None:
+            trade.sale_requested_at = None
+            trade.problem_code, trade.problem = code, message[:300]
+            save(trade, at)
+            announce("trade.sale_refused", trade, by=by, at=at, code=code)
+    return trade
+
+
+# ── shared ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class moving:
+    """The caller's transaction or an own one, with the trade's row locked and read afresh."""
+
+    def __init__(self, trade: Trade) -> None:
+        self._pk = trade.pk
+        self._atomic = transaction.atomic()
+
+    def __enter__(self) -> Trade:
+        self._atomic.__enter__()
+        try:
+            return (
+                Trade.objects.select_for_update(of=("self",), no_key=True)
+                .select_related(
+                    "client", "instrument", "account__cash", "account__stakes", "account__currency", "hold"
+                )
+                .get(pk=self._pk)
+            )
+        except BaseException as found:
+            self._atomic.__exit__(type(found), found, found.__traceback__)
+            raise
+
+    def __exit__(self, *found: object) -> None:
+        self._atomic.__exit__(*found)
+
+
+def _check_maymove(trade: Trade, state: str) -> None:
+    if state not in Trade.MOVES[Trade.State(trade.state)]:
+        raise MoveNotAllowed(f"A trade that is {trade.get_state_display().lower()} cannot become {state}.")
+
+
+def _end_unbought(
+    trade: Trade, state: str, *, code: str, message: str, by: By, at: datetime, **payload: str
+) -> Trade:
+    with moving(trade) as trade:
+        if trade.state == state:
+            return trade
+        _check_maymove(trade, state)
+        free_stake(trade, by=by, at=at)
+        trade.problem_code, trade.problem = code[:64], message[:300]
+        return move(trade, state, f"trade.{state}", by=by, at=at, code=code, **payload)
+
+
+def free_stake(trade: Trade, *, by: By, at: datetime) -> None:
+    assert trade.hold is not None
+    holds.release(trade.hold, by=by, at=at)
+
+
+def _house(trade: Trade, purpose: str, kind: str) -> Account:
+    """A house account of the mirror's book, sharded by account so that busy traders do not wait for each other."""
+    return ledger_accounts.house(
+        book=trade.account.cash.book,
+        currency=trade.currency,
+        purpose=purpose,
+        kind=kind,
+        shard_key=str(trade.account.uuid),
+    )
+
+
+def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payload: object) -> Trade:
+    _check_maymove(trade, state)
+    trade.state = state
+    save(trade, at)
+    announce(event, trade, by=by, at=at, **payload)
+    return trade
+
+
+def save(trade: Trade, at: datetime) -> None:
+    trade.version += 1
+    trade.changed_at = at
+    trade.save()
+
+
+def announce(name: str, trade: Trade, *, by: By, at: datetime, **payload: object) -> None:
+    """Record the event, and tell live subscriptions after the commit."""
+    events.record(
+        name,
+        subject_type="trade",
+        subject_id=trade.uuid,
+        subject_version=trade.version,
+        client_id=trade.client.uuid,
+        by=by,
+        at=at,
+        payload={"state": trade.state, **payload},  # type: ignore[dict-item]
+    )
+    message = {"trade": str(trade.uuid), "client": str(trade.client.uuid), "version": trade.version}
+    notify("live:trades", message)

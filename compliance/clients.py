@@ -1,0 +1,132 @@
+"""Opening a client: the person's account with us, and whatever each product adds to it, in one transaction."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from backoffice import events
+from backoffice.errors import DomainError, InvalidInput
+from backoffice.models import Currency, User
+from backoffice.registry import Port
+from backoffice.who import By
+from compliance.models import Client, Membership
+
+
+class EmailTaken(DomainError):
+    """Somebody already logs in with this address."""
+
+    code = "EMAIL_TAKEN"
+    field = "email"
+
+
+class WeakPassword(InvalidInput):
+    """The password would be easy to guess."""
+
+    code = "WEAK_PASSWORD"
+    field = "password"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A client being opened: what each registered step is given."""
+
+    client: Client
+    user: User
+    by: By
+    at: datetime
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+# What upper packages add when a client is opened (a demo account, a referral), inside the one transaction.
+opening_steps: Port[Callable[[Opening], None]] = Port("steps of opening a client")
+
+
+def open_client(
+    *,
+    email: str,
+    password: str,
+    first_name: str,
+    last_name: str,
+    at: datetime,
+    country: str = "",
+    date_of_birth: date | None = None,
+    base_currency: str = "USD",
+    by: By | None = None,
+    extra: dict[str, str] | None = None,
+) -> Opening:
+    """Open a client with its first user, who owns it; every registered step joins in the same transaction.
+
+    Either all of it exists afterwards or none. The e-mail address is kept as written and compared whatever its
+    case. `by` is the new user themself unless a member of staff opens it.
+
+    :raises InvalidInput: if the e-mail, a name, the country or the currency is not one; `field` says which.
+    :raises WeakPassword: if the password fails the password rules.
+    :raises EmailTaken: if the address is in use. Nothing is created.
+    """
+    email = _email(email)
+    first_name, last_name = _name(first_name, "first_name"), _name(last_name, "last_name")
+    country = country.strip().upper()
+    if country and not re.fullmatch(r"[A-Z]{2}", country):
+        raise InvalidInput("A country is two letters, such as KE.", field="country")
+    if date_of_birth and date_of_birth > at.date():
+        raise InvalidInput("A date of birth lies in the past.", field="date_of_birth")
+    if not Currency.objects.filter(code=base_currency, is_active=True).exists():
+        raise InvalidInput(f"“{base_currency[:12]}” is not a currency in use.", field="base_currency")
+    user = User(email=email, full_name=f"{first_name} {last_name}", kind=User.Kind.CLIENT)
+    try:
+        validate_password(password, user)
+    except ValidationError as found:
+        raise WeakPassword(" ".join(found.messages)) from None
+    user.password = make_password(password)  # slow on purpose: before the transaction, not inside it
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            client = Client.objects.create(
+                first_name=first_name,
+                last_name=last_name,
+                country=country,
+                date_of_birth=date_of_birth,
+                base_currency_id=base_currency,
+                opened_at=at,
+            )
+            Membership.objects.create(client=client, user=user, role=Membership.Role.OWNER)
+            opening = Opening(client=client, user=user, by=by or By.user(user), at=at, extra=extra or {})
+            for step in opening_steps:
+                step(opening)
+            events.record(
+                "client.opened",
+                subject_type="client",
+                subject_id=client.uuid,
+                client_id=client.uuid,
+                by=opening.by,
+                at=at,
+                payload={"user": user.uuid, "steps": opening_steps.names()},
+            )
+    except IntegrityError as found:
+        if "user_email_once" in str(found):
+            raise EmailTaken("Somebody already logs in with this e-mail address.") from None
+        raise
+    return opening
+
+
+def _email(value: str) -> str:
+    value = value.strip()
+    try:
+        validate_email(value)
+    except ValidationError:
+        raise InvalidInput("That is not an e-mail address.", field="email") from None
+    return value
+
+
+def _name(value: str, field: str) -> str:
+    value = " ".join(value.split())
+    if not 1 <= len(value) <= 80 or not value.isprintable():
+        raise InvalidInput("A name has 1 to 80 printable characters.", field=field)
+    return value

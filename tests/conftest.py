@@ -1,0 +1,105 @@
+"""One pair of embedded servers for each run, a database and a Redis database for each worker.
+
+Where DATABASE_URL / REDIS_URL are set, those servers are used (Redis: logical databases 1 and up of it). The
+developer's own `.data` and `.env` are never touched or read. Django's settings are loaded here, after the
+environment is made, which is why pyproject.toml names no settings module.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+
+from backoffice import embedded
+from backoffice.configuration import Configuration
+
+if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
+    from redis import Redis
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
+
+
+def _make_environment() -> None:
+    """Decide every setting before Django reads one; workers inherit what the first process decided."""
+    if settings.configured:
+        raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: tests/conftest.py loads the settings itself.")
+    Configuration.model_config["env_file"] = None
+    if not WORKER:
+        data_dir = Path(tempfile.mkdtemp(prefix="nexus-test-"))
+        data_dir.chmod(0o711)
+        os.environ["DATA_DIR"] = str(data_dir)
+        os.environ["MODE"] = "demo"
+        os.environ["NEXUS_TEST_EMBEDDED"] = ",".join(
+            name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)
+        )
+        os.environ["DATABASE_URL"] = os.environ.get("DATABASE_URL") or embedded.database_url(data_dir)
+        os.environ["NEXUS_TEST_REDIS"] = os.environ.get("REDIS_URL") or embedded.redis_url(data_dir)
+    number = int(WORKER.removeprefix("gw")) + 2 if WORKER else 1
+    os.environ["REDIS_URL"] = _with_database(os.environ["NEXUS_TEST_REDIS"], number)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "backoffice.settings"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    del os.environ[
+        "DJANGO_SETTINGS_MODULE"
+    ]  # else a worker's pytest-django would load settings before this file
+
+
+def _with_database(url: str, number: int) -> str:
+    if url.startswith("unix:"):
+        return f"{url.partition('?')[0]}?db={number}"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/{number}"
+
+
+_make_environment()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    wanted = os.environ["NEXUS_TEST_EMBEDDED"]
+    if not WORKER and wanted:
+        embedded.start(
+            Path(os.environ["DATA_DIR"]),
+            postgresql="DATABASE_URL" in wanted,
+            redis="REDIS_URL" in wanted,
+            durable=False,
+            dies_with_us=True,
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not WORKER:
+        embedded.stop(Path(os.environ["DATA_DIR"]))
+        shutil.rmtree(os.environ["DATA_DIR"], ignore_errors=True)
+
+
+@pytest.fixture
+def redis() -> Iterator["Redis"]:
+    """This worker's own Redis database, empty before and after the test."""
+    from backoffice.cache import redis_client
+
+    client = redis_client()
+    client.flushdb()
+    yield client
+    client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker") -> None:
+    """Reference data once per test database: every test begins with what a new deployment has."""
+    from tests import world
+
+    with django_db_blocker.unblock():
+        world.reference()
+
+
+@pytest.fixture
+def reference_data(db: None) -> None:
+    """Roles, currencies and instruments; loaded again after a transactional test has emptied the tables."""
+    from tests import world
+
+    world.reference()
