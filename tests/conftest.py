@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
     from redis import Redis
 
+    from tests.running import Running
+
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
 
 
@@ -103,3 +105,14 @@ def reference_data(db: None) -> None:
     from tests import world
 
     world.reference()
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    django_db_setup: None, django_db_blocker: "DjangoDbBlocker", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Running"]:
+    """Every process of a deployment, running; the tests of one module share it, each with a client of its own."""
+    from tests.running import running
+
+    with running(tmp_path_factory.mktemp("deployment"), django_db_blocker) as found:
+        yield found
