@@ -8,6 +8,7 @@ import json
 import sys
 
 from deriv_api import DerivAPI
+from deriv_api.errors import ResponseError
 
 FRAMES = {"send": [], "message": []}
 TERMS = {"contract_type": "CALL", "currency": "USD", "symbol": "1HZ100V", "amount": 10, "basis": "stake"}
@@ -73,7 +74,7 @@ async def trade(endpoint, token):
     seen["balance"] = (await api.balance({"balance": 1}))["balance"]
     try:
         await api.buy({"buy": proposal["id"], "price": 10})
-    except Exception as error:  # whatever class the client chooses; the test looks at the text
+    except ResponseError as error:
         seen["used_proposal"] = str(error)
     await api.logout({"logout": 1})
     await api.clear()

@@ -1,4 +1,7 @@
-"""Deriv's published message schemas, which lie beside the repository and are not part of it."""
+"""Deriv's published message schemas, which lie beside the repository and are not part of it.
+
+Where they are absent the tests of the protocol still run, without this check; ``test_schemas`` is skipped and says so.
+"""
 
 import functools
 import json

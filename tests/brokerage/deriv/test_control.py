@@ -250,3 +250,18 @@ def test_sigterm_with_open_connections_is_a_clean_end(tmp_path: Path) -> None:
             assert "Traceback" not in venue.log.read_text()
 
     asyncio.run(story())
+
+
+def test_a_silent_connection_is_closed_and_an_open_network_needs_the_secret(tmp_path: Path) -> None:
+    options = ("--idle-seconds", "0.3", "--host", "0.0.0.0")
+    with SimulatorProcess(tmp_path / "v.sqlite3", 20, *options) as venue:
+        assert status_of(venue.open_account, "a") == 403
+
+        async def story() -> None:
+            async with talk(venue) as wire:
+                await wire.ask({"ticks": "R_100", "subscribe": 1})
+                with pytest.raises(ConnectionClosed) as closed:  # what the venue sends does not count
+                    await wire.until(lambda frame: False)
+                assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
+
+        asyncio.run(story())

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from tests.brokerage.deriv.running import SimulatorProcess
-from tests.brokerage.deriv.schemas import needs_schemas
 from tests.brokerage.deriv.talking import TERMS, TIMED, Wire, talk
 
-pytestmark = [pytest.mark.processes, needs_schemas]
+pytestmark = pytest.mark.processes
 
 Account = dict[str, Any]
 SYMBOLS = {f"R_{n}" for n in (10, 25, 50, 75, 100)} | {f"1HZ{n}V" for n in (10, 25, 50, 75, 100)}

@@ -157,7 +157,7 @@ class Session:
 
     def ticked(self, quotes: list[Quote], at: float) -> None:
         for stream in list(self.streams.values()):
-            if quotes[0].symbol in stream.symbols():
+            if stream.wants(quotes[0].symbol):
                 for body in stream.ticked(quotes, at):
                     self._send_streamed(stream, body)
 
