@@ -277,6 +277,8 @@ class Connection:
             subscription.end(ConnectionLost("ConnectionLost", reason))
         self._streams.clear()
         self._gone.set()
+        if asyncio.current_task() is not self._heart:
+            self._heart.cancel()
 
     async def close(self) -> None:
         """Close the socket and wait until its tasks are done. Never raises for the state of the network."""

@@ -308,3 +308,28 @@ def test_many_calls_at_once_find_their_answers(venue: SimulatorProcess, account:
             assert [proposal.ask_price for proposal in proposals] == amounts
 
     asyncio.run(story())
+
+
+def test_a_hundred_contracts_at_once_each_settle_once(venue: SimulatorProcess, account: Account) -> None:
+    async def story() -> None:
+        async with client_of(venue, account) as client:
+            states = await client.follow_contracts()
+            purchases = await asyncio.gather(*(client.buy_with_terms(RISE, Decimal(10)) for _ in range(100)))
+            numbers = {purchase.contract_id for purchase in purchases}
+            assert len(numbers) == 100
+            ends: list[int] = []
+            async with asyncio.timeout(15):
+                while len(ends) < 100:
+                    state = await anext(states)
+                    if state.is_sold:
+                        ends.append(state.contract_id)
+            assert sorted(ends) == sorted(numbers)
+            lines = await client.statement(limit=500)
+            assert (
+                sum(line.amount for line in lines)
+                == (await client.balance()).balance
+                == lines[0].balance_after
+            )
+            assert len(lines) == 201
+
+    asyncio.run(story())

@@ -221,6 +221,29 @@ def test_a_busy_port_is_one_sentence(venue: SimulatorProcess, tmp_path: Path) ->
     assert len(taken.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "another simulator"), (b"not a database" * 99, "cannot be opened")]
+)
+def test_books_that_cannot_be_used_are_one_sentence(
+    venue: SimulatorProcess, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    data = venue.data if content is None else tmp_path / "x.sqlite3"
+    if content is not None:
+        data.write_bytes(content)
+    command = [
+        sys.executable,
+        "-m",
+        "brokerage.deriv.simulator",
+        "--port",
+        str(free_port()),
+        "--data",
+        str(data),
+    ]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert reason in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
 def test_the_management_command_takes_its_defaults_from_the_settings(
     venue: SimulatorProcess, tmp_path: Path
 ) -> None:

@@ -172,6 +172,8 @@ def ticks_history(session: "Session", request: Request, at: float) -> Answer:
 
 def _sampled(market: Market, code: str, first: int, last: int) -> list[Quote]:
     """The ticks of a span; of a very long one (candles of hours and days) an even sample, to stay quick."""
+    if last < first:
+        return []
     stride = (last - first) // MOST_SAMPLED + 1
     indices = range(first + -first % stride, last + 1, stride)
     return [market.quote(code, index) for index in indices]
