@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A trading session with Deriv's own client, unchanged. Runs in that client's environment, not in ours.
 
 Arguments: endpoint, token. Writes one JSON object to standard output: what it saw, and every frame.

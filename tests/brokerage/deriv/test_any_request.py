@@ -5,7 +5,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from brokerage.deriv.simulator.clock import Clock
@@ -75,7 +75,7 @@ LIKELY += [
     [None],
     "\ud800",
 ]
-TERMS = {
+TERMS: dict[str, Any] = {
     "contract_type": "CALL",
     "symbol": "1HZ100V",
     "basis": "stake",
@@ -84,7 +84,11 @@ TERMS = {
     "duration_unit": "t",
     "currency": "USD",
 }
-MUST = {"proposal": TERMS, "buy": {"price": 5, "parameters": TERMS}, "ticks_history": {"end": "latest"}}
+MUST: dict[str, dict[str, Any]] = {
+    "proposal": TERMS,
+    "buy": {"price": 5, "parameters": TERMS},
+    "ticks_history": {"end": "latest"},
+}
 FIRST = {
     "buy": "1",
     "ticks": "R_100",
@@ -107,7 +111,7 @@ def make_session() -> Session:
 def requests(draw: st.DrawFn) -> dict[str, Any]:
     name = draw(st.sampled_from(sorted(CALLS)))
     values = st.sampled_from(LIKELY) | st.text(max_size=5) | st.integers()
-    request = {name: FIRST.get(name, 1), **MUST.get(name, {})}
+    request: dict[str, Any] = {name: FIRST.get(name, 1), **MUST.get(name, {})}
     fields = draw(st.dictionaries(st.sampled_from(sorted(CALLS[name].fields)), values, max_size=3))
     request |= fields
     if name == "buy" and draw(st.booleans()):
@@ -120,6 +124,12 @@ SESSION = make_session()
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example({"proposal": 1, **TERMS, "amount": 10**30})
+@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}})
+@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}})
+@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"})
+@example({"sell": 10**30, "price": 0})
+@example({"statement": 1, "offset": 10**30})
 @given(requests())
 def test_no_request_makes_the_venue_fail(request: dict[str, Any]) -> None:
     session = SESSION

@@ -113,7 +113,14 @@ def test_nonsense_in_a_stream_is_dropped_and_the_stream_goes_on() -> None:
         if "ticks" not in request:
             return
         head = {"msg_type": "tick", "subscription": {"id": "a" * 32}}
-        for tick in (TICK, {**TICK, "quote": "1.6"}, {**TICK, "epoch": None}, [], {**TICK, "quote": 1.70}):
+        ticks: tuple[Any, ...] = (
+            TICK,
+            {**TICK, "quote": "1.6"},
+            {**TICK, "epoch": None},
+            [],
+            {**TICK, "quote": 1.70},
+        )
+        for tick in ticks:
             await socket.send(answer(request, tick=tick, **head))
 
     async def story() -> None:
@@ -332,5 +339,25 @@ def test_a_failing_hook_costs_nothing() -> None:
             client._connection._on_message = hook
             assert await client.time() == 5
             assert client.counters.hook_failures == 2
+
+    asyncio.run(story())
+
+
+def test_a_closed_stream_has_ended_at_the_venue() -> None:
+    done: list[str] = []
+
+    async def reply(socket: ServerConnection, request: dict[str, Any]) -> None:
+        if "forget" in request:
+            await asyncio.sleep(0.05)  # the venue takes its time
+            done.append(request["forget"])
+            await socket.send(answer(request, forget=1))
+        else:
+            await socket.send(answer(request, msg_type="tick", tick=TICK, subscription={"id": "d" * 32}))
+
+    async def story() -> None:
+        async with hostile_venue(reply) as client:
+            ticks = await client.ticks("R_100")
+            await ticks.close()
+            assert done == ["d" * 32]
 
     asyncio.run(story())

@@ -109,6 +109,9 @@ def test_history_and_candles(venue: SimulatorProcess) -> None:
             )
             prices = again["history"]["prices"]
             assert any(history["prices"] == prices[i : i + 50] for i in range(len(prices) - 49))
+            for style in ("ticks", "candles"):  # long before there were prices
+                none = await wire.ask({"ticks_history": "R_50", "end": "1", "style": style, "count": 5})
+                assert none.get("candles", none.get("history", {}).get("prices")) == []
             candles = await wire.ask(
                 {"ticks_history": "R_50", "end": "latest", "count": 5, "style": "candles", "subscribe": 1}
             )
@@ -269,7 +272,7 @@ def test_markup_is_the_application_s_or_the_purchase_s(venue: SimulatorProcess, 
     asyncio.run(story())
 
 
-REFUSED_WITHOUT_TOKEN = [
+REFUSED_WITHOUT_TOKEN: list[dict[str, Any]] = [
     {"balance": 1},
     {"buy": "1", "price": 1, "parameters": TERMS},
     {"sell": 1, "price": 0},
