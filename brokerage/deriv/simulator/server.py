@@ -63,7 +63,7 @@ def open_engine(options: Options, at: float) -> Engine:
     except (OSError, sqlite3.Error) as error:
         raise CannotStart(f"the books {options.data} cannot be opened: {error}") from error
     stored = store.meta("seed")
-    seed = int(stored) if stored is not None else options.seed or 1
+    seed = int(stored) if stored is not None else 1 if options.seed is None else options.seed
     if options.seed is not None and seed != options.seed:
         store.close()
         raise CannotStart(f"the data file was made with seed {seed}, not {options.seed}")

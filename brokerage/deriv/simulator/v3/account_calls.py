@@ -19,8 +19,9 @@ from brokerage.deriv.simulator.v3.streams import (
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
 
-TOKEN = text(r"[\w-]{1,128}")
-DATE = text(r"[0-9]{4}-(0?[1-9]|1[012])-(0?[1-9]|[12][0-9]|3[01])|[0-9]{1,10}")
+TOKEN = text(r"[A-Za-z0-9_-]{1,128}")
+DATE = text(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,10}")
+"""A day, or Unix seconds."""
 
 
 @call(
@@ -93,7 +94,7 @@ def _leave(session: "Session") -> None:
     "balance",
     {
         "balance": Field(one_of(1), True),
-        "account": Field(either(one_of("current", "all"), text(r"[A-Z]{2,4}[0-9]{1,10}"))),
+        "account": Field(either(one_of("current", "all"), LOGIN.check)),
         "subscribe": Field(one_of(0, 1)),
         "loginid": LOGIN,
     },
@@ -158,8 +159,8 @@ def profit_table(session: "Session", request: Request, at: float) -> Answer:
     session.engine.advance(at)
     contracts = session.engine.store.closed_contracts(
         session.account().login_id,
-        _moment(request.get("date_from"), 0),
-        _moment(request.get("date_to"), 86399),
+        _moment(request, "date_from", 0),
+        _moment(request, "date_to", 86399),
         tuple(request.get("contract_type", ())),
         int(request.get("limit", 50)),
         request.get("offset", 0),
@@ -169,16 +170,19 @@ def profit_table(session: "Session", request: Request, at: float) -> Answer:
     return Answer("profit_table", {"profit_table": {"count": len(rows), "transactions": rows}})
 
 
-def _moment(value: str | None, end_of_day: int) -> int | None:
+def _moment(request: Request, name: str, past_midnight: int) -> int | None:
+    """Unix seconds; a day means so many seconds past its midnight, UTC."""
+    value = request.get(name)
     if value is None:
         return None
     if "-" not in value:
         return int(value)
+    year, month, day = (int(part) for part in value.split("-"))
     try:
-        day = datetime(*(int(part) for part in value.split("-")), tzinfo=UTC)  # type: ignore[arg-type, misc]
+        midnight = datetime(year, month, day, tzinfo=UTC)
     except ValueError:
-        raise Refusal("InputValidationFailed", "There is no such day.", {"date_from": "is no date"}) from None
-    return int(day.timestamp()) + end_of_day
+        raise Refusal("InputValidationFailed", "There is no such day.", {name: "is no day"}) from None
+    return int(midnight.timestamp()) + past_midnight
 
 
 @call(

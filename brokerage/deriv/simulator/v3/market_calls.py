@@ -13,13 +13,14 @@ from brokerage.deriv.simulator.v3.streams import CandleStream, StatusStream, Str
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
 
-WORD = text(r"\w{2,30}")
+WORD = text(r"[A-Za-z0-9_]{2,30}")
+CURRENCY = text(r"[A-Za-z0-9]{2,20}")
 CONTRACT_TYPE = text(r"[A-Z]{3,20}")
-LOGIN = Field(text(r"[A-Za-z]+[0-9]+"))
+LOGIN = Field(text(r"[A-Za-z]{1,10}[0-9]{1,20}"))
 COMPANY = Field(text(r"[a-z]{2,20}"))
 EPOCH = whole(0, 9_999_999_999)
 SUBSCRIBE = Field(one_of(1))
-STREAM_ID = text(r"[\w-]{32,128}")
+STREAM_ID = text(r"[A-Za-z0-9_-]{32,128}")
 STREAM_KIND = one_of(
     "balance", "candles", "proposal", "proposal_open_contract", "ticks", "transaction", "website_status"
 )
@@ -74,7 +75,7 @@ def active_symbols(session: "Session", request: Request, at: float) -> Answer:
     "contracts_for",
     {
         "contracts_for": Field(WORD, True),
-        "currency": Field(text(r"[a-zA-Z0-9]{2,20}")),
+        "currency": Field(CURRENCY),
         "product_type": Field(one_of("basic")),
         "landing_company": COMPANY,
         "landing_company_short": COMPANY,

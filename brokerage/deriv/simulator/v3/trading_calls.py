@@ -19,7 +19,15 @@ from brokerage.deriv.simulator.v3.fields import (
     text,
     whole,
 )
-from brokerage.deriv.simulator.v3.market_calls import CONTRACT_TYPE, EPOCH, LOGIN, STREAM_ID, SUBSCRIBE, WORD
+from brokerage.deriv.simulator.v3.market_calls import (
+    CONTRACT_TYPE,
+    CURRENCY,
+    EPOCH,
+    LOGIN,
+    STREAM_ID,
+    SUBSCRIBE,
+    WORD,
+)
 from brokerage.deriv.simulator.v3.streams import (
     ContractStream,
     ProposalStream,
@@ -29,11 +37,11 @@ from brokerage.deriv.simulator.v3.streams import (
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
 
-BARRIER = text(r"(?=.{1,20}$)[+-]?[0-9]+\.?[0-9]*")
+BARRIER = text(r"[+-]?[0-9]{1,12}(\.[0-9]{0,6})?")
 
 TERMS = {
     "contract_type": Field(CONTRACT_TYPE, True),
-    "currency": Field(text(r"[a-zA-Z0-9]{2,20}"), True),
+    "currency": Field(CURRENCY, True),
     "symbol": Field(WORD, True),
     "amount": Field(number(0)),
     "basis": Field(one_of("stake", "payout")),
