@@ -44,6 +44,8 @@ class Settings:
     pong_within: float = 5.0
     max_frame: int = 1024 * 1024
     queue: int = 1000
+    proxy: str | None = None
+    """The address of an HTTP or SOCKS proxy; none is taken from the environment."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Connection:
         self._streams: dict[int, Subscription[Any]] = {}
         self._lost: ConnectionLost | None = None
         self._gone = asyncio.Event()
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._forgetting: dict[str, asyncio.Task[None]] = {}
         self._reader = asyncio.create_task(self._read(), name="deriv reader")
         self._heart = asyncio.create_task(self._beat(), name="deriv heartbeat")
 
@@ -101,7 +103,7 @@ class Connection:
         try:
             await self._exchange({**request, "subscribe": 1}, msg_types, subscription, None)
         except BaseException:
-            await subscription.close()  # the answer may have come and nobody will read on
+            subscription.abandon()  # the answer may have come and nobody will read on
             raise
 
     async def _exchange(
@@ -227,19 +229,19 @@ class Connection:
 
     # ── ending ───────────────────────────────────────────────────────────────────────────────────────
 
-    def release(self, number: int, ids: set[str]) -> None:
-        """A subscription ends on our side; the venue is told."""
+    def release(self, number: int, ids: set[str]) -> list[asyncio.Task[None]]:
+        """A subscription ends on our side; the tasks tell the venue."""
         self._streams.pop(number, None)
-        for stream_id in ids:
-            self.forget_soon(stream_id)
+        return [task for stream_id in ids if (task := self.forget_soon(stream_id))]
 
-    def forget_soon(self, stream_id: str) -> None:
-        """Ask the venue to end a stream, without waiting for it. Asked again if frames keep coming."""
-        if not self.is_up or len(self._forgetting) >= 100:
-            return
+    def forget_soon(self, stream_id: str) -> asyncio.Task[None] | None:
+        """Ask the venue to end a stream. Asked again if frames keep coming, but once at a time."""
+        if not self.is_up or stream_id in self._forgetting or len(self._forgetting) >= 1000:
+            return None
         task = asyncio.create_task(self._forget(stream_id))
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
+        self._forgetting[stream_id] = task
+        task.add_done_callback(lambda _: self._forgetting.pop(stream_id, None))
+        return task
 
     async def _forget(self, stream_id: str) -> None:
         try:
@@ -275,12 +277,15 @@ class Connection:
             subscription.end(ConnectionLost("ConnectionLost", reason))
         self._streams.clear()
         self._gone.set()
+        if asyncio.current_task() is not self._heart:
+            self._heart.cancel()
 
     async def close(self) -> None:
         """Close the socket and wait until its tasks are done. Never raises for the state of the network."""
         self._fail("closed by us")
         self._heart.cancel()
-        for task in list(self._forgetting):
+        forgetting = list(self._forgetting.values())
+        for task in forgetting:
             task.cancel()
         try:
             async with asyncio.timeout(2):
@@ -288,7 +293,7 @@ class Connection:
         except (TimeoutError, OSError, ConnectionClosed) as error:
             logger.info("the socket did not close in order: %r", error)
             self._socket.transport.abort()
-        await asyncio.gather(self._reader, self._heart, *self._forgetting, return_exceptions=True)
+        await asyncio.gather(self._reader, self._heart, *forgetting, return_exceptions=True)
 
 
 async def open_connection(url: str, settings: Settings, on_message: Hook | None = None) -> Connection:
@@ -300,7 +305,7 @@ async def open_connection(url: str, settings: Settings, on_message: Hook | None 
             ping_interval=None,  # the protocol's own ping also proves that the venue behind the proxy is alive
             max_size=settings.max_frame,
             compression=None,
-            proxy=None,
+            proxy=settings.proxy,
         )
     except InvalidStatus as error:
         if error.response.status_code in (401, 403):

@@ -13,7 +13,7 @@ Frame = dict[str, Any]
 class Owner(Protocol):
     """The connection, as a subscription sees it."""
 
-    def release(self, number: int, ids: set[str]) -> None: ...
+    def release(self, number: int, ids: set[str]) -> list[asyncio.Task[None]]: ...
 
 
 class Subscription(Generic[T]):
@@ -72,10 +72,14 @@ class Subscription(Generic[T]):
             self._is_over, self._end = True, reason
             self._queue.put_nowait(None)
 
-    def _stop(self, reason: VenueError | None) -> None:
+    def _stop(self, reason: VenueError | None) -> list[asyncio.Task[None]]:
         self.end(reason)
-        if self._owner is not None:
-            self._owner.release(self._number, self.ids)
+        return [] if self._owner is None else self._owner.release(self._number, self.ids)
+
+    def abandon(self) -> None:
+        """Like ``close``, without waiting for the venue."""
+        if not self._is_over:
+            self._stop(None)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
@@ -90,6 +94,9 @@ class Subscription(Generic[T]):
         raise StopAsyncIteration
 
     async def close(self) -> None:
-        """Tell the venue to stop, if it can still be told. What is queued can still be read. Never raises."""
-        if not self._is_over:
-            self._stop(None)
+        """Tell the venue to stop and wait until it knows, so that the same can be followed again at once.
+
+        Never raises, and waits no longer than a call may take. What is queued can still be read.
+        """
+        if not self._is_over and (telling := self._stop(None)):
+            await asyncio.wait(telling)

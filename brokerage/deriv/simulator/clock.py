@@ -11,7 +11,8 @@ from math import floor
 
 FIRST_MARKET_TIME = 1 << 23
 """Market time when a data file is made. Ticks from before it exist too (at speed 1), as history."""
-_SLACK = 1e-4
+_SLACK = 1e-3
+"""Market seconds by which a tick may come early, so that rounding never makes it late at its own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,4 @@ class Clock:
 
     def epoch_of(self, interval: int, index: int) -> int:
         """``time_of`` in whole seconds, rounded down."""
-        return floor(self.time_of(interval, index) + _SLACK)
+        return floor(self.time_of(interval, index) + 1e-5)

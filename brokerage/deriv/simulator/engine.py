@@ -5,6 +5,8 @@ method returns; what happened is then found in ``drain()``, for whoever streams 
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -44,20 +46,37 @@ class Engine:
         self.store = store
         self.market = market
         self.rules = rules
-        self._accounts = {account.login_id: account for account in store.accounts()}
-        self._by_token = {account.token: account.login_id for account in self._accounts.values()}
-        self._by_external = {account.external_id: account.login_id for account in self._accounts.values()}
-        self._open: dict[str, dict[int, Contract]] = {login_id: {} for login_id in self._accounts}
-        self._due: list[tuple[float, int, str]] = []
         self._events: list[Event] = []
-        contract_id, transaction_id, user_id = store.highest()
+        self._load()
+
+    def _load(self) -> None:
+        """Read the books: accounts and open contracts are kept in memory, the rest stays in the store."""
+        accounts = self.store.accounts()
+        self._accounts = {account.login_id: account for account in accounts}
+        self._by_token = {account.token: account.login_id for account in accounts}
+        self._by_external = {account.external_id: account.login_id for account in accounts}
+        self._open: dict[str, dict[int, Contract]] = {account.login_id: {} for account in accounts}
+        self._due: list[tuple[float, int, str]] = []
+        contract_id, transaction_id, user_id = self.store.highest()
         self._last_contract = max(contract_id, 260_000_000)
         self._last_transaction = max(transaction_id, 510_000_000)
         self._last_user = max(user_id, 9_000_000)
-        for stored in store.open_contracts():
+        for stored in self.store.open_contracts():
             contract = self._rescheduled(stored)
             self._open[contract.login_id][contract.contract_id] = contract
             self._schedule(contract)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Everything inside is committed together. If it fails, nothing happened: memory is read again."""
+        told = len(self._events)
+        try:
+            with self.store.batch():
+                yield
+        except BaseException:
+            del self._events[told:]
+            self._load()
+            raise
 
     def drain(self) -> list[Event]:
         """What has happened since the last call, in order."""
@@ -97,13 +116,12 @@ class Engine:
             scopes=scopes,
             opened_at=floor(at),
         )
-        with self.store.batch():
+        with self._change():
             self.store.save_account(account)
-            account, line = self._move(account, "virtual_credit" if is_demo else "deposit", balance, at)
-        self._open[account.login_id] = {}
-        self._by_token[account.token] = self._by_external[external_id] = account.login_id
-        self._done(account, line, None)
-        return account
+            self._open[account.login_id] = {}
+            self._by_token[account.token] = self._by_external[external_id] = account.login_id
+            self._book(account, "virtual_credit" if is_demo else "deposit", balance, at)
+        return self._accounts[account.login_id]
 
     def top_up(self, login_id: str, at: float) -> Line:
         """Bring a demo account back to its first balance. Refused for real accounts and full ones."""
@@ -113,10 +131,8 @@ class Engine:
             raise Refusal("TopupVirtualError", "Only a demo account can be topped up.")
         if missing <= 0:
             raise Refusal("TopupVirtualError", "The balance is full already.")
-        with self.store.batch():
-            account, line = self._move(account, "virtual_credit", missing, at)
-        self._done(account, line, None)
-        return line
+        with self._change():
+            return self._book(account, "virtual_credit", missing, at)
 
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""
@@ -185,12 +201,10 @@ class Engine:
             exit_index=exit_index,
             buy_transaction_id=self._last_transaction + 1,
         )
-        with self.store.batch():
-            account, line = self._move(account, "buy", -price.ask, at, contract)
-            self.store.save_contract(contract)
-        self._last_contract = contract.contract_id
-        self._schedule(contract)
-        self._done(account, line, contract)
+        with self._change():
+            line = self._book(account, "buy", -price.ask, at, contract)
+            self._last_contract = contract.contract_id
+            self._schedule(contract)
         return contract, line
 
     def sell(self, login_id: str, contract_id: int, floor_price: Decimal, at: float) -> tuple[Contract, Line]:
@@ -206,22 +220,25 @@ class Engine:
         bid = self.bid(contract, at)
         if bid < floor_price:
             raise Refusal("PriceMoved", f"The bid price is now {bid}.", {"field": "price"})
-        return self._close(contract, "sold", bid, at)
+        with self._change():
+            return self._close(contract, "sold", bid, at)
 
     def advance(self, at: float) -> None:
         """Let time pass: contracts that have reached their end expire, and settle ``settle_delay`` later."""
-        while self._due and self._due[0][0] <= at:
-            _, contract_id, login_id = heappop(self._due)
-            contract = self._open[login_id].get(contract_id)
-            if contract is None:
-                continue
-            if not contract.is_expired:
-                self._expire(contract)
-            else:
-                won = self._has_won(contract)
-                self._close(
-                    contract, "won" if won else "lost", contract.payout if won else Decimal("0.00"), at
-                )
+        if not self._due or self._due[0][0] > at:
+            return
+        with self._change():
+            while self._due and self._due[0][0] <= at:
+                _, contract_id, login_id = heappop(self._due)
+                contract = self._open[login_id].get(contract_id)
+                if contract is None:
+                    continue
+                if not contract.is_expired:
+                    self._expire(contract)
+                elif self._has_won(contract):
+                    self._close(contract, "won", contract.payout, at)
+                else:
+                    self._close(contract, "lost", Decimal("0.00"), at)
 
     def next_due(self) -> float | None:
         """When the next contract expires or settles."""
@@ -306,8 +323,7 @@ class Engine:
         if exit_index is None:
             exit_index = self.market.index_at(contract.terms.symbol, contract.date_expiry)
         expired = replace(contract, is_expired=True, exit_index=exit_index)
-        with self.store.batch():
-            self.store.save_contract(expired)
+        self.store.save_contract(expired)
         self._open[contract.login_id][contract.contract_id] = expired
         self._schedule(expired)
         self._events.append(Expired(expired))
@@ -323,17 +339,12 @@ class Engine:
             if contract.is_expired
             else self.market.index_at(contract.terms.symbol, at),
         )
-        with self.store.batch():
-            account, line = self._move(self._accounts[contract.login_id], "sell", amount, at, closed)
-            self.store.save_contract(closed)
-        del self._open[contract.login_id][contract.contract_id]
-        self._done(account, line, closed)
-        return closed, line
+        return closed, self._book(self._accounts[contract.login_id], "sell", amount, at, closed)
 
-    def _move(
+    def _book(
         self, account: Account, action: str, amount: Decimal, at: float, contract: Contract | None = None
-    ) -> tuple[Account, Line]:
-        """Write the line and the balance it leaves; inside a batch, before memory changes."""
+    ) -> Line:
+        """Write a line, the balance it leaves and the contract it is about; only inside ``_change``."""
         after = replace(account, balance=account.balance + amount)
         line = Line(
             transaction_id=self._last_transaction + 1,
@@ -347,12 +358,13 @@ class Engine:
         )
         self.store.save_account(after)
         self.store.add_line(line)
-        return after, line
-
-    def _done(self, account: Account, line: Line, contract: Contract | None) -> None:
-        """The batch is committed: memory follows, and the event goes out."""
         self._last_transaction = line.transaction_id
-        self._accounts[account.login_id] = account
-        if contract is not None and not contract.is_sold:
-            self._open[account.login_id][contract.contract_id] = contract
-        self._events.append(Booked(line, account, contract))
+        self._accounts[account.login_id] = after
+        if contract is not None:
+            self.store.save_contract(contract)
+            if contract.is_sold:
+                del self._open[account.login_id][contract.contract_id]
+            else:
+                self._open[account.login_id][contract.contract_id] = contract
+        self._events.append(Booked(line, after, contract))
+        return line

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from brokerage.deriv.simulator.books import Refusal
@@ -29,7 +30,7 @@ class Fault:
     call: str | None = None
     login_id: str | None = None
     times: int = 1
-    seconds: float = 1.0
+    seconds: float | Decimal = 1.0
     code: str = "InternalServerError"
     message: str = "Refused on request."
     hits: int = field(default=0, init=False)
@@ -53,7 +54,7 @@ class Fault:
             "call": self.call,
             "login_id": self.login_id,
             "times": self.times,
-            "seconds": self.seconds,
+            "seconds": float(self.seconds),
             "code": self.code,
             "hits": self.hits,
         }
@@ -84,7 +85,7 @@ class Delay(Fault):
     name = "delay"
 
     async def before(self) -> None:
-        await asyncio.sleep(self.seconds)
+        await asyncio.sleep(float(self.seconds))
 
 
 class Refuse(Fault):
@@ -111,7 +112,7 @@ class Faults:
             "call": (str, type(None)),
             "login_id": (str, type(None)),
             "times": (int,),
-            "seconds": (int, float),
+            "seconds": (int, float, Decimal),
             "code": (str,),
             "message": (str,),
         }

@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) 
         "--settle-delay", type=float, default=Rules().settle_delay, help="seconds after expiry"
     )
     parser.add_argument(
+        "--idle-seconds", type=float, default=120.0, help="after which a silent socket is closed"
+    )
+    parser.add_argument(
         "--open-positions", type=int, default=Rules().open_positions, help="limit per account"
     )
     parser.add_argument("--no-limits", action="store_true", help="do not enforce request limits")
@@ -62,6 +65,7 @@ def start(arguments: Mapping[str, Any]) -> str | None:
         speed=arguments["speed"],
         limits=not arguments["no_limits"],
         control_secret=arguments["control_secret"] or None,
+        idle_seconds=arguments["idle_seconds"],
         rules=rules,
     )
     try:

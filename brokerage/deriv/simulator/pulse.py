@@ -49,12 +49,13 @@ class Pulse:
         """Let time pass until ``at``."""
         self.engine.advance(at)
         self.flush(at)
+        watched = [(listener, listener.watched()) for listener in self.listeners]
         for code, seen in self._seen.items():
             last = self.engine.market.index_at(code, at)
             if last <= seen:
                 continue
             self._seen[code] = last
-            watching = [listener for listener in self.listeners if code in listener.watched()]
+            watching = [listener for listener, codes in watched if code in codes]
             if watching:
                 first = max(seen + 1, last - self.MOST_TICKS)
                 quotes = list(self.engine.market.quotes(code, first, last))

@@ -17,6 +17,7 @@ from brokerage.deriv.simulator.catalog import (
 )
 
 MAX_MARKUP_PERCENT = Decimal(3)
+LARGEST_AMOUNT = Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ def check_offered(terms: Terms) -> None:
     )
     if not offered:
         raise Refusal("OfferingsValidationError", "This duration is not on offer.", {"field": "duration"})
+    if terms.amount > LARGEST_AMOUNT:
+        raise Refusal("PayoutLimits", "The amount is too large.", {"field": "amount"})
     if terms.amount != terms.amount.quantize(CENT):
         raise Refusal(
             "ContractBuyValidationError", "An amount has at most two decimals.", {"field": "amount"}

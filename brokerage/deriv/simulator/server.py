@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass, field
@@ -54,10 +55,15 @@ class Options:
 
 
 def open_engine(options: Options, at: float) -> Engine:
-    """The venue on its data file. Raises ``CannotStart`` if the file was made with another seed."""
-    store = Store(options.data)
+    """The venue on its data file. Raises ``CannotStart`` if the file is in use, unusable or of another seed."""
+    try:
+        store = Store(options.data)
+    except BlockingIOError as error:
+        raise CannotStart(f"another simulator keeps its books in {options.data}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise CannotStart(f"the books {options.data} cannot be opened: {error}") from error
     stored = store.meta("seed")
-    seed = int(stored) if stored is not None else options.seed or 1
+    seed = int(stored) if stored is not None else 1 if options.seed is None else options.seed
     if options.seed is not None and seed != options.seed:
         store.close()
         raise CannotStart(f"the data file was made with seed {seed}, not {options.seed}")

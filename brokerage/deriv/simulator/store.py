@@ -4,6 +4,7 @@ A batch is committed before anyone is told about it. WAL with ``synchronous=NORM
 process at any moment (a power cut may lose the last commits, which is fine for a simulator).
 """
 
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
+from typing import IO
 
 from brokerage.deriv.simulator.books import Account, Contract, Line, Terms
 from brokerage.deriv.simulator.clock import Stretch
@@ -42,9 +44,16 @@ _FOREVER = 1 << 62
 
 class Store:
     def __init__(self, path: Path | None) -> None:
-        """Open or make the file; ``None`` keeps the books in memory, for trials of the engine alone."""
+        """Open or make the file; ``None`` keeps the books in memory, for trials of the engine alone.
+
+        Raises ``OSError`` if the file belongs to a running simulator or cannot be written, ``sqlite3.Error`` if it
+        is no such file.
+        """
+        self._lock: IO[str] | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = path.with_name(f"{path.name}.lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -52,6 +61,8 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @contextmanager
     def batch(self) -> Iterator[None]:

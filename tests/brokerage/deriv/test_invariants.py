@@ -59,7 +59,7 @@ class Venue(RuleBasedStateMachine):
         ceiling: Decimal,
     ) -> Any:
         before = self.engine.account(login_id).balance
-        terms = Terms(kind, "1HZ100V", basis, amount, *length, "USD")
+        terms = Terms(kind, "1HZ100V", basis, amount, length[0], length[1], "USD")
         try:
             contract, line = self.engine.buy(login_id, terms, ceiling, markup, 1, self.now)
         except Refusal:
@@ -76,7 +76,7 @@ class Venue(RuleBasedStateMachine):
             contract, line = self.engine.sell(*held, floor, self.now)
         except Refusal:
             return multiple()
-        assert line.amount == contract.sell_price >= floor
+        assert line.amount == contract.sell_price and line.amount >= floor
         return multiple()
 
     @rule(login_id=accounts)

@@ -1,6 +1,6 @@
 """What a handler gives back, and the registry of handlers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ class Answer:
 
 
 Handler = Callable[["Session", Request, float], Answer]
-Before = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

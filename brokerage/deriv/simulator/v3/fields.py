@@ -26,7 +26,10 @@ def text(pattern: str) -> Check:
     return check
 
 
-def whole(low: int | None = None, high: int | None = None) -> Check:
+LARGEST = (1 << 63) - 1
+
+
+def whole(low: int = -LARGEST, high: int = LARGEST) -> Check:
     def check(value: Any) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool):
             return "must be a whole number"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from brokerage.deriv.simulator.books import Refusal
 from brokerage.deriv.simulator.catalog import CURRENCIES, DEFAULT_STAKE, SYMBOLS, Symbol
-from brokerage.deriv.simulator.prices import Quote
+from brokerage.deriv.simulator.prices import Market, Quote
 from brokerage.deriv.simulator.v3 import frames, limits
 from brokerage.deriv.simulator.v3.answers import Answer, Request, call
 from brokerage.deriv.simulator.v3.fields import Field, either, list_of, one_of, text, whole
@@ -13,17 +13,19 @@ from brokerage.deriv.simulator.v3.streams import CandleStream, StatusStream, Str
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
 
-WORD = text(r"\w{2,30}")
+WORD = text(r"[A-Za-z0-9_]{2,30}")
+CURRENCY = text(r"[A-Za-z0-9]{2,20}")
 CONTRACT_TYPE = text(r"[A-Z]{3,20}")
-LOGIN = Field(text(r"[A-Za-z]+[0-9]+"))
+LOGIN = Field(text(r"[A-Za-z]{1,10}[0-9]{1,20}"))
 COMPANY = Field(text(r"[a-z]{2,20}"))
 EPOCH = whole(0, 9_999_999_999)
 SUBSCRIBE = Field(one_of(1))
-STREAM_ID = text(r"[\w-]{32,128}")
+STREAM_ID = text(r"[A-Za-z0-9_-]{32,128}")
 STREAM_KIND = one_of(
     "balance", "candles", "proposal", "proposal_open_contract", "ticks", "transaction", "website_status"
 )
 MOST_TICKS = 5000
+MOST_SAMPLED = 20_000
 GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 
 
@@ -73,7 +75,7 @@ def active_symbols(session: "Session", request: Request, at: float) -> Answer:
     "contracts_for",
     {
         "contracts_for": Field(WORD, True),
-        "currency": Field(text(r"[a-zA-Z0-9]{2,20}")),
+        "currency": Field(CURRENCY),
         "product_type": Field(one_of("basic")),
         "landing_company": COMPANY,
         "landing_company_short": COMPANY,
@@ -143,17 +145,15 @@ def ticks_history(session: "Session", request: Request, at: float) -> Answer:
     length = request.get("granularity", 60)
     market = session.engine.market
     last = market.index_at(symbol.code, end)
-    span = count * max(length // symbol.interval, 1) if candles else count
-    if candles and span > 200_000:
-        raise Refusal("InputValidationFailed", "That is too much history.", {"count": "is too large"})
-    first = max(last - span + 1, 0)
+    since = end - end % length - (count - 1) * length if candles else None
+    first = last - count + 1 if since is None else market.index_at(symbol.code, since - 0.5) + 1
     if "start" in request:
         if request["start"] > end:
             raise Refusal(
                 "InputValidationFailed", "The start is after the end.", {"start": "is after the end"}
             )
-        first = max(first, market.index_at(symbol.code, request["start"] - 1) + 1)
-    quotes = list(market.quotes(symbol.code, first, last))
+        first = max(first, market.index_at(symbol.code, request["start"] - 0.5) + 1)
+    quotes = _sampled(market, symbol.code, max(first, 0), last)
     stream: Stream | None = None
     if request.get("subscribe"):
         stream = CandleStream(session, symbol.code, length) if candles else TickStream(session, symbol.code)
@@ -169,6 +169,15 @@ def ticks_history(session: "Session", request: Request, at: float) -> Answer:
     if isinstance(stream, CandleStream):
         stream.take(quotes)
     return Answer("candles", body, stream)
+
+
+def _sampled(market: Market, code: str, first: int, last: int) -> list[Quote]:
+    """The ticks of a span; of a very long one (candles of hours and days) an even sample, to stay quick."""
+    if last < first:
+        return []
+    stride = (last - first) // MOST_SAMPLED + 1
+    indices = range(first + -first % stride, last + 1, stride)
+    return [market.quote(code, index) for index in indices]
 
 
 def _candles(quotes: list[Quote], length: int) -> list[dict[str, Any]]:

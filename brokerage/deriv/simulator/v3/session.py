@@ -11,7 +11,7 @@ from brokerage.deriv.simulator.engine import Engine, Event
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults, SwallowAnswer
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
-from brokerage.deriv.simulator.v3 import market_calls, trading_calls  # noqa: F401  (they register the calls)
+from brokerage.deriv.simulator.v3 import account_calls, market_calls, trading_calls  # noqa: F401  (they register the calls)
 from brokerage.deriv.simulator.v3.answers import CALLS, Answer, Call
 from brokerage.deriv.simulator.v3.fields import problems
 from brokerage.deriv.simulator.v3.limits import Limits
@@ -157,7 +157,7 @@ class Session:
 
     def ticked(self, quotes: list[Quote], at: float) -> None:
         for stream in list(self.streams.values()):
-            if quotes[0].symbol in stream.symbols():
+            if stream.wants(quotes[0].symbol):
                 for body in stream.ticked(quotes, at):
                     self._send_streamed(stream, body)
 

@@ -33,6 +33,10 @@ class Stream:
         """Whose ticks it wants to hear of."""
         return set() if self.symbol is None else {self.symbol}
 
+    def wants(self, symbol: str) -> bool:
+        """Whether a tick of the symbol may concern it; cheap, and may say yes too often."""
+        return symbol == self.symbol
+
     def ticked(self, quotes: list[Quote], at: float) -> Iterator[Body]:
         yield from ()
 
@@ -126,6 +130,9 @@ class ContractStream(Stream):
             for contract in open_contracts
             if self.contract_id in (None, contract.contract_id)
         }
+
+    def wants(self, symbol: str) -> bool:
+        return True
 
     def ticked(self, quotes: list[Quote], at: float) -> Iterator[Body]:
         for contract in self.session.engine.open_contracts(self.login_id):

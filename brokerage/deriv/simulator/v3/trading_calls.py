@@ -1,7 +1,6 @@
-"""Calls about an account: prices, purchases, sales, contracts, statements."""
+"""Calls that trade: prices, purchases, sales, contracts."""
 
 import uuid
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,32 +13,35 @@ from brokerage.deriv.simulator.v3.fields import (
     Field,
     any_object,
     either,
-    list_of,
     number,
     one_of,
     problems,
     text,
     whole,
 )
-from brokerage.deriv.simulator.v3.market_calls import CONTRACT_TYPE, EPOCH, LOGIN, STREAM_ID, SUBSCRIBE, WORD
+from brokerage.deriv.simulator.v3.market_calls import (
+    CONTRACT_TYPE,
+    CURRENCY,
+    EPOCH,
+    LOGIN,
+    STREAM_ID,
+    SUBSCRIBE,
+    WORD,
+)
 from brokerage.deriv.simulator.v3.streams import (
-    BalanceStream,
     ContractStream,
     ProposalStream,
     Stream,
-    TransactionStream,
 )
 
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
 
-TOKEN = text(r"[\w-]{1,128}")
-BARRIER = text(r"(?=.{1,20}$)[+-]?[0-9]+\.?[0-9]*")
-DATE = text(r"[0-9]{4}-(0?[1-9]|1[012])-(0?[1-9]|[12][0-9]|3[01])|[0-9]{1,10}")
+BARRIER = text(r"[+-]?[0-9]{1,12}(\.[0-9]{0,6})?")
 
 TERMS = {
     "contract_type": Field(CONTRACT_TYPE, True),
-    "currency": Field(text(r"[a-zA-Z0-9]{2,20}"), True),
+    "currency": Field(CURRENCY, True),
     "symbol": Field(WORD, True),
     "amount": Field(number(0)),
     "basis": Field(one_of("stake", "payout")),
@@ -121,104 +123,6 @@ def proposal_body(session: "Session", terms: Terms, proposal_id: str, at: float)
         "spot": spot.price,
         "spot_time": spot.epoch,
     }
-
-
-@call(
-    "authorize",
-    {
-        "authorize": Field(TOKEN, True),
-        "add_to_login_history": Field(one_of(0, 1)),
-        "tokens": Field(list_of(TOKEN, 25)),
-    },
-)
-def authorize(session: "Session", request: Request, at: float) -> Answer:
-    account = session.engine.account_of(request["authorize"])
-    if account is None:
-        raise Refusal("InvalidToken", "The token is not valid.")
-    if session.login_id != account.login_id:
-        _leave(session)
-    session.login_id = account.login_id
-    company = "virtual" if account.is_demo else "svg"
-    body = {
-        "account_list": [
-            {
-                "account_category": "trading",
-                "account_type": "binary",
-                "broker": account.login_id.rstrip("0123456789"),
-                "created_at": account.opened_at,
-                "currency": account.currency,
-                "currency_type": "fiat",
-                "is_disabled": 0,
-                "is_virtual": int(account.is_demo),
-                "landing_company_name": company,
-                "linked_to": [],
-                "loginid": account.login_id,
-            }
-        ],
-        "balance": account.balance,
-        "country": "",
-        "currency": account.currency,
-        "email": f"{account.login_id.lower()}@simulator.invalid",
-        "fullname": "",
-        "is_virtual": int(account.is_demo),
-        "landing_company_fullname": "Simulated",
-        "landing_company_name": company,
-        "linked_to": [],
-        "local_currencies": {},
-        "loginid": account.login_id,
-        "preferred_language": "EN",
-        "scopes": list(account.scopes),
-        "upgradeable_landing_companies": [],
-        "user_id": account.user_id,
-    }
-    return Answer("authorize", {"authorize": body})
-
-
-@call("logout", {"logout": Field(one_of(1), True), "loginid": LOGIN})
-def logout(session: "Session", request: Request, at: float) -> Answer:
-    _leave(session)
-    return Answer("logout", {"logout": 1})
-
-
-def _leave(session: "Session") -> None:
-    """Streams and proposals of an account end when another takes over the connection."""
-    session.login_id = None
-    session.proposals.clear()
-    private = (BalanceStream, ContractStream, TransactionStream, ProposalStream)
-    for stream in [stream for stream in session.streams.values() if isinstance(stream, private)]:
-        del session.streams[stream.id]
-
-
-@call(
-    "balance",
-    {
-        "balance": Field(one_of(1), True),
-        "account": Field(either(one_of("current", "all"), text(r"[A-Z]{2,4}[0-9]{1,10}"))),
-        "subscribe": Field(one_of(0, 1)),
-        "loginid": LOGIN,
-    },
-    scope="read",
-)
-def balance(session: "Session", request: Request, at: float) -> Answer:
-    account = session.account()
-    if request.get("account", "current") not in ("current", "all", account.login_id):
-        raise Refusal("PermissionDenied", "The token is for another account.", {"field": "account"})
-    stream: Stream | None = None
-    if request.get("subscribe"):
-        stream = session.subscribe(BalanceStream(session, account.login_id))
-    body = frames.balance(account, stream.id if stream else None)
-    if request.get("account") == "all":
-        body["accounts"] = {
-            account.login_id: {
-                "balance": account.balance,
-                "converted_amount": account.balance,
-                "currency": account.currency,
-                "demo_account": int(account.is_demo),
-                "status": 1,
-                "type": "deriv",
-            }
-        }
-    return Answer("balance", {"balance": body}, stream)
 
 
 @call(
@@ -352,118 +256,3 @@ def proposal_open_contract(session: "Session", request: Request, at: float) -> A
         return Answer(name, {name: {}}, stream if subscribed else None)
     answers[0].more = answers[1:]
     return answers[0]
-
-
-@call(
-    "portfolio",
-    {"portfolio": Field(one_of(1), True), "contract_type": Field(list_of(CONTRACT_TYPE)), "loginid": LOGIN},
-    scope="read",
-    group="outcome",
-)
-def portfolio(session: "Session", request: Request, at: float) -> Answer:
-    session.engine.advance(at)
-    wanted = request.get("contract_type") or ["CALL", "PUT"]
-    rows = [
-        frames.portfolio_row(contract)
-        for contract in session.engine.open_contracts(session.account().login_id)
-        if contract.terms.contract_type in wanted
-    ]
-    return Answer("portfolio", {"portfolio": {"contracts": rows}})
-
-
-@call(
-    "profit_table",
-    {
-        "profit_table": Field(one_of(1), True),
-        "contract_type": Field(list_of(CONTRACT_TYPE)),
-        "date_from": Field(DATE),
-        "date_to": Field(DATE),
-        "description": Field(one_of(0, 1)),
-        "limit": Field(number(0, 500)),
-        "offset": Field(whole(0)),
-        "sort": Field(one_of("ASC", "DESC")),
-        "loginid": LOGIN,
-    },
-    scope="read",
-    group="outcome",
-)
-def profit_table(session: "Session", request: Request, at: float) -> Answer:
-    session.engine.advance(at)
-    contracts = session.engine.store.closed_contracts(
-        session.account().login_id,
-        _moment(request.get("date_from"), 0),
-        _moment(request.get("date_to"), 86399),
-        tuple(request.get("contract_type", ())),
-        int(request.get("limit", 50)),
-        request.get("offset", 0),
-        request.get("sort") == "ASC",
-    )
-    rows = [frames.profit_row(contract, request.get("description") == 1) for contract in contracts]
-    return Answer("profit_table", {"profit_table": {"count": len(rows), "transactions": rows}})
-
-
-def _moment(value: str | None, end_of_day: int) -> int | None:
-    if value is None:
-        return None
-    if "-" not in value:
-        return int(value)
-    try:
-        day = datetime(*(int(part) for part in value.split("-")), tzinfo=UTC)  # type: ignore[arg-type, misc]
-    except ValueError:
-        raise Refusal("InputValidationFailed", "There is no such day.", {"date_from": "is no date"}) from None
-    return int(day.timestamp()) + end_of_day
-
-
-@call(
-    "statement",
-    {
-        "statement": Field(one_of(1), True),
-        "action_type": Field(text(r"[a-z_]{3,20}")),
-        "date_from": Field(EPOCH),
-        "date_to": Field(EPOCH),
-        "description": Field(one_of(0, 1)),
-        "limit": Field(number(0, 999)),
-        "offset": Field(whole(0)),
-        "loginid": LOGIN,
-    },
-    scope="read",
-    group="outcome",
-)
-def statement(session: "Session", request: Request, at: float) -> Answer:
-    session.engine.advance(at)
-    login_id = session.account().login_id
-    lines = session.engine.store.lines(
-        login_id,
-        request.get("date_from"),
-        request.get("date_to"),
-        request.get("action_type"),
-        int(request.get("limit", 100)),
-        request.get("offset", 0),
-    )
-    rows = [
-        frames.statement_row(
-            line,
-            session.engine.contract(login_id, line.contract_id) if line.contract_id else None,
-            request.get("description") == 1,
-        )
-        for line in lines
-    ]
-    return Answer("statement", {"statement": {"count": len(rows), "transactions": rows}})
-
-
-@call(
-    "transaction",
-    {"transaction": Field(one_of(1), True), "subscribe": Field(one_of(1), True), "loginid": LOGIN},
-    scope="read",
-)
-def transaction(session: "Session", request: Request, at: float) -> Answer:
-    stream = session.subscribe(TransactionStream(session, session.account().login_id))
-    return Answer("transaction", {"transaction": {"id": stream.id}}, stream)
-
-
-@call("topup_virtual", {"topup_virtual": Field(one_of(1), True), "loginid": LOGIN}, scope="trade")
-def topup_virtual(session: "Session", request: Request, at: float) -> Answer:
-    account = session.account()
-    line = session.engine.top_up(account.login_id, at)
-    body = {"amount": line.amount, "currency": account.currency}
-    return Answer("topup_virtual", {"topup_virtual": body})

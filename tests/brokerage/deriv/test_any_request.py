@@ -1,0 +1,152 @@
+"""Whatever a client asks, the venue answers something it meant to answer."""
+
+import json
+import time
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from brokerage.deriv.simulator.clock import Clock
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.prices import Market
+from brokerage.deriv.simulator.pulse import Pulse
+from brokerage.deriv.simulator.rules import Rules
+from brokerage.deriv.simulator.store import Store
+from brokerage.deriv.simulator.v3.answers import CALLS
+from brokerage.deriv.simulator.v3.limits import Limits
+from brokerage.deriv.simulator.v3.session import Session
+from brokerage.deriv.wire import encode
+
+LIKELY: list[Any] = [
+    0,
+    1,
+    2,
+    -1,
+    10,
+    60,
+    1000,
+    10**18,
+    10**30,
+    1_795_262_400,
+    Decimal("0.5"),
+    Decimal("10.25"),
+]
+LIKELY += [
+    Decimal("1e39"),
+    Decimal("1e-39"),
+    True,
+    None,
+    "",
+    "1",
+    "0",
+    "latest",
+    "9999999999",
+    "R_100",
+    "1HZ100V",
+]
+LIKELY += [
+    "CALL",
+    "PUT",
+    "USD",
+    "stake",
+    "payout",
+    "t",
+    "s",
+    "m",
+    "d",
+    "candles",
+    "ticks",
+    "ASC",
+    "brief",
+    "all",
+]
+LIKELY += [
+    "2026-02-30",
+    "2026-02-28",
+    "0000-01-01",
+    "x" * 36,
+    ["R_100", "R_10"],
+    ["CALL"],
+    [],
+    {},
+    [None],
+    "\ud800",
+]
+TERMS: dict[str, Any] = {
+    "contract_type": "CALL",
+    "symbol": "1HZ100V",
+    "basis": "stake",
+    "amount": 1,
+    "duration": 1,
+    "duration_unit": "t",
+    "currency": "USD",
+}
+MUST: dict[str, dict[str, Any]] = {
+    "proposal": TERMS,
+    "buy": {"price": 5, "parameters": TERMS},
+    "ticks_history": {"end": "latest"},
+}
+FIRST = {
+    "buy": "1",
+    "ticks": "R_100",
+    "ticks_history": "R_100",
+    "contracts_for": "R_100",
+    "active_symbols": "brief",
+}
+
+
+def make_session() -> Session:
+    now = time.time()
+    engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
+    account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
+    session = Session("s", 1, Pulse(engine), Faults(), Limits(False))
+    session.login_id = account.login_id
+    return session
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    name = draw(st.sampled_from(sorted(CALLS)))
+    values = st.sampled_from(LIKELY) | st.text(max_size=5) | st.integers()
+    request: dict[str, Any] = {name: FIRST.get(name, 1), **MUST.get(name, {})}
+    fields = draw(st.dictionaries(st.sampled_from(sorted(CALLS[name].fields)), values, max_size=3))
+    request |= fields
+    if name == "buy" and draw(st.booleans()):
+        parameter = st.sampled_from([*TERMS, "app_markup_percentage", "barrier"])
+        request["parameters"] = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
+    return request
+
+
+SESSION = make_session()
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example({"proposal": 1, **TERMS, "amount": 10**30})
+@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}})
+@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}})
+@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"})
+@example({"sell": 10**30, "price": 0})
+@example({"statement": 1, "offset": 10**30})
+@given(requests())
+def test_no_request_makes_the_venue_fail(request: dict[str, Any]) -> None:
+    session = SESSION
+    session.login_id = next(iter(session.engine._accounts))
+    session.receive(encode(request))
+    text = session.outgoing.get_nowait()
+    assert text is not None
+    answer = json.loads(text)
+    assert answer.get("error", {}).get("code") not in ("InternalServerError", "InvalidJSON"), answer
+    assert "echo_req" in answer
+    session.streams.clear()
+    while not session.outgoing.empty():
+        session.outgoing.get_nowait()
+
+
+@given(st.text() | st.binary())
+def test_no_text_makes_the_venue_fail(text: str | bytes) -> None:
+    SESSION.receive(text)
+    answer = json.loads(SESSION.outgoing.get_nowait() or "")
+    assert answer["error"]["code"] in ("InvalidJSON", "BadRequest", "UnrecognisedRequest")
