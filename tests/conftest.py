@@ -107,11 +107,17 @@ def reference_data(db: None) -> None:
     world.reference()
 
 
-@pytest.fixture(scope="module")
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on running processes come last: what those commit must not be there for tests that roll back."""
+    items.sort(key=lambda item: item.get_closest_marker("processes") is not None)
+
+
+@pytest.fixture(scope="session")
 def deployment(
     django_db_setup: None, django_db_blocker: "DjangoDbBlocker", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Running"]:
-    """Every process of a deployment, running; the tests of one module share it, each with a client of its own."""
+    """Every process of a deployment, running; tests share it, each with a client of its own."""
     from tests.running import running
 
     with running(tmp_path_factory.mktemp("deployment"), django_db_blocker) as found:
