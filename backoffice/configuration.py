@@ -31,42 +31,67 @@ class Configuration(BaseSettings):
     )
     debug: bool = Field(False, description="Django's debug pages. Never in production.")
     secret_key: str = Field(
-        "", description="Signs sessions and access tokens; 50 or more random characters. Demo keeps its own in the data folder."
+        "",
+        description="Signs sessions and access tokens; 50 or more random characters. Demo keeps its own in the data folder.",
     )
     field_keys: str = Field(
         "",
         description="Comma-separated keys that encrypt secrets at rest (newest first, older ones still decrypt). Demo keeps its own.",
     )
     data_dir: Path = Field(
-        ROOT / ".data", description="Where embedded servers, the simulator and the demo keys keep their files."
+        ROOT / ".data",
+        description="Where embedded servers, the simulator and the demo keys keep their files.",
     )
-    database_url: str = Field("", description="PostgreSQL 15 or newer. Unset: an embedded server in the data folder.")
-    redis_url: str = Field("", description="Redis 6.2 or newer, `noeviction` and AOF. Unset: an embedded server in the data folder.")
+    database_url: str = Field(
+        "", description="PostgreSQL 15 or newer. Unset: an embedded server in the data folder."
+    )
+    redis_url: str = Field(
+        "",
+        description="Redis 6.2 or newer, `noeviction` and AOF. Unset: an embedded server in the data folder.",
+    )
     host: str = Field("127.0.0.1", description="Address the web process listens on.")
     port: int = Field(8000, description="Port of console, API, health and metrics (one origin).")
-    public_url: str = Field("", description="The origin people use, for links in mail. Unset: `http://localhost:PORT`.")
-    allowed_hosts: str = Field("localhost,127.0.0.1", description="Comma-separated host names the web process answers to.")
-    cors_origins: str = Field("", description="Comma-separated origins of client apps that may call the API from a browser.")
-    demo_opening_balance: Decimal = Field(Decimal("10000.00"), description="Opening balance of a new demo account, in USD.")
+    public_url: str = Field(
+        "", description="The origin people use, for links in mail. Unset: `http://localhost:PORT`."
+    )
+    allowed_hosts: str = Field(
+        "localhost,127.0.0.1", description="Comma-separated host names the web process answers to."
+    )
+    cors_origins: str = Field(
+        "", description="Comma-separated origins of client apps that may call the API from a browser."
+    )
+    demo_opening_balance: Decimal = Field(
+        Decimal("10000.00"), description="Opening balance of a new demo account, in USD."
+    )
     demo_account_at_sign_up: bool = Field(True, description="Open one demo account for every new client.")
-    demo_traders: bool = Field(True, description="In demo mode, demo clients trade by themselves so that the console is alive.")
+    demo_traders: bool = Field(
+        True, description="In demo mode, demo clients trade by themselves so that the console is alive."
+    )
     deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: the simulator.")
-    deriv_app_id: str = Field("1089", description="The application id sent to Deriv.")
+    deriv_app_id: int = Field(1089, description="The application id sent to Deriv.")
     deriv_sim_port: int = Field(8765, description="Port of the Deriv simulator.")
-    deriv_sim_speed: float = Field(1.0, description="How many times faster than Deriv the simulator ticks (tests use more than 1).")
+    deriv_sim_speed: float = Field(
+        1.0, description="How many times faster than Deriv the simulator ticks (tests use more than 1)."
+    )
     deriv_sim_seed: int = Field(1, description="Seed of the simulator's prices.")
     access_token_minutes: int = Field(60, description="How long an access token is good for.")
     refresh_token_days: int = Field(7, description="How long a refresh token is good for; each is used once.")
-    graphql_introspection: bool | None = Field(None, description="Schema introspection and GraphiQL. Unset: on in demo, off in production.")
+    graphql_introspection: bool | None = Field(
+        None, description="Schema introspection and GraphiQL. Unset: on in demo, off in production."
+    )
     metrics_token: str = Field("", description="Bearer token `/metrics` asks for. Required in production.")
-    log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or text for a person.")
+    log_format: Literal["json", "text"] = Field(
+        "json", description="One JSON object per line, or text for a person."
+    )
     log_level: str = Field("INFO", description="Least severe level that is logged.")
     worker_processes: int = Field(1, description="Dramatiq worker processes.")
     worker_threads: int = Field(6, description="Threads in each worker process.")
     venue_timeout_seconds: float = Field(
         10.0, description="How long an actor waits for the venue's answer before a purchase is *uncertain*."
     )
-    email_url: str = Field("", description="SMTP server, `smtp://user:password@host:port`. Unset: mail is written to the log.")
+    email_url: str = Field(
+        "", description="SMTP server, `smtp://user:password@host:port`. Unset: mail is written to the log."
+    )
 
     @property
     def demo(self) -> bool:
@@ -86,23 +111,41 @@ class Configuration(BaseSettings):
         if self.debug:
             found.append("DEBUG is on: debug pages show secrets to strangers. Unset it.")
         if len(self.secret_key) < 50:
-            found.append("SECRET_KEY is missing or shorter than 50 characters. Set one of 50 or more random characters.")
+            found.append(
+                "SECRET_KEY is missing or shorter than 50 characters. Set one of 50 or more random characters."
+            )
         if not self.field_keys:
-            found.append("FIELD_KEYS is missing: venue tokens could not be encrypted. Set one made by `manage.py make_key`.")
+            found.append(
+                "FIELD_KEYS is missing: venue tokens could not be encrypted. Set one made by `manage.py make_key`."
+            )
         if not self.database_url:
-            found.append("DATABASE_URL is missing: the embedded PostgreSQL is for demos. Point it at a server that is backed up.")
+            found.append(
+                "DATABASE_URL is missing: the embedded PostgreSQL is for demos. Point it at a server that is backed up."
+            )
         if not self.redis_url:
-            found.append("REDIS_URL is missing: the embedded Redis is for demos. Point it at one with AOF and noeviction.")
+            found.append(
+                "REDIS_URL is missing: the embedded Redis is for demos. Point it at one with AOF and noeviction."
+            )
         if "*" in self.hosts:
-            found.append("ALLOWED_HOSTS contains '*': links in mail could be forged. List the host names you serve.")
+            found.append(
+                "ALLOWED_HOSTS contains '*': links in mail could be forged. List the host names you serve."
+            )
         if "*" in self.origins:
-            found.append("CORS_ORIGINS contains '*': any page could call the API. List the origins of your apps.")
+            found.append(
+                "CORS_ORIGINS contains '*': any page could call the API. List the origins of your apps."
+            )
         if not self.public_url.startswith("https://"):
-            found.append("PUBLIC_URL is not https: sessions could be read on the way. Set it to the https origin people use.")
+            found.append(
+                "PUBLIC_URL is not https: sessions could be read on the way. Set it to the https origin people use."
+            )
         if not self.deriv_url:
-            found.append("DERIV_URL is missing: production must not trade on the simulator. Set Deriv's address.")
+            found.append(
+                "DERIV_URL is missing: production must not trade on the simulator. Set Deriv's address."
+            )
         if not self.metrics_token:
-            found.append("METRICS_TOKEN is missing: anyone could read the metrics. Set one and give it to the scraper.")
+            found.append(
+                "METRICS_TOKEN is missing: anyone could read the metrics. Set one and give it to the scraper."
+            )
         return found
 
 

@@ -12,12 +12,23 @@ from typing import Final
 
 from backoffice.logs import correlation
 from backoffice.models import Event
+from backoffice.wake import notify
 from backoffice.who import By
 
-Payload = Mapping[str, "str | int | bool | None | Decimal | uuid.UUID | datetime | list[str]"]
+Payload = Mapping[str, "str | int | bool | Decimal | uuid.UUID | datetime | list[str] | None"]
 
 # Words that would mean personal data or a secret stood in a payload.
-FORBIDDEN: Final = {"email", "password", "token", "first_name", "last_name", "phone", "secret", "address", "full_name"}
+FORBIDDEN: Final = {
+    "email",
+    "password",
+    "token",
+    "first_name",
+    "last_name",
+    "phone",
+    "secret",
+    "address",
+    "full_name",
+}
 
 
 def record(
@@ -40,6 +51,7 @@ def record(
 
     :raises ValueError: if a payload key names personal data or a secret, or a value is of another type.
     """
+    notify("events:recorded", {})
     return Event.objects.create(
         name=name,
         version=version,

@@ -97,7 +97,9 @@ class Currency(HistoricalModel):
         verbose_name_plural = "currencies"
         constraints = [
             models.CheckConstraint(condition=Q(exponent__lte=18), name="currency_exponent_at_most_18"),
-            models.CheckConstraint(condition=Q(code__regex=r"^[A-Z0-9]{2,12}$"), name="currency_code_upper_case"),
+            models.CheckConstraint(
+                condition=Q(code__regex=r"^[A-Z0-9]{2,12}$"), name="currency_code_upper_case"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -152,7 +154,8 @@ class Event(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(position__isnull=True, hash__isnull=True) | Q(position__gte=1, hash__isnull=False),
+                condition=Q(position__isnull=True, hash__isnull=True)
+                | Q(position__gte=1, hash__isnull=False),
                 name="event_position_with_hash",
             ),
         ]

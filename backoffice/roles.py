@@ -14,7 +14,10 @@ def load() -> list[str]:
     A role that exists is left alone, whatever the file says: what staff changed in the console stands.
     """
     data = fixtures.read("roles")
-    every = {f"{p.content_type.app_label}.{p.codename}": p for p in Permission.objects.select_related("content_type")}
+    every = {
+        f"{p.content_type.app_label}.{p.codename}": p
+        for p in Permission.objects.select_related("content_type")
+    }
     made = []
     with transaction.atomic():
         for role in data["roles"]:

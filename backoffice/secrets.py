@@ -19,7 +19,9 @@ class UnreadableSecret(Exception):
 @lru_cache(maxsize=1)
 def _cipher() -> MultiFernet:
     keys = [key.strip() for key in configuration().field_keys.split(",") if key.strip()]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys])
+    return MultiFernet(
+        [Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys]
+    )
 
 
 class EncryptedField(models.TextField):
@@ -37,7 +39,9 @@ class EncryptedField(models.TextField):
         try:
             return _cipher().decrypt(value.encode()).decode()
         except InvalidToken:
-            raise UnreadableSecret(f"{self.model.__name__}.{self.name}: no key of FIELD_KEYS decrypts it.") from None
+            raise UnreadableSecret(
+                f"{self.model.__name__}.{self.name}: no key of FIELD_KEYS decrypts it."
+            ) from None
 
     def get_lookup(self, lookup_name: str) -> Any:
         if lookup_name != "isnull":

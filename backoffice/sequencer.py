@@ -120,11 +120,16 @@ def verify(*, since: int = 0) -> Verified:
             expected += 1
             position, stored, content = row[0], bytes(row[1]), row[2:]
             if position != expected:
-                return Verified(expected - since - 1, previous, Break(expected, "the event is missing"), waiting)
+                return Verified(
+                    expected - since - 1, previous, Break(expected, "the event is missing"), waiting
+                )
             previous = chain(previous, position, content)
             if previous != stored:
                 return Verified(
-                    expected - since - 1, previous, Break(position, "the event is not what was sealed"), waiting
+                    expected - since - 1,
+                    previous,
+                    Break(position, "the event is not what was sealed"),
+                    waiting,
                 )
     return Verified(expected - since, previous, None, waiting)
 
@@ -133,7 +138,8 @@ def _rows(since: int) -> Iterator[tuple[Any, ...]]:
     """Sequenced events in order, streamed by a server-side cursor: memory stays flat however long the log is."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(
-            f"SELECT position, hash, {COLUMNS} FROM backoffice_event WHERE position > %s ORDER BY position", [since]
+            f"SELECT position, hash, {COLUMNS} FROM backoffice_event WHERE position > %s ORDER BY position",
+            [since],
         )
         while rows := cursor.fetchmany(2000):
             yield from rows

@@ -53,14 +53,18 @@ class Tokens:
     expires_at: datetime
 
 
-def log_in(*, email: str, password: str, at: datetime, agent: str = "", address: str | None = None) -> tuple[User, Tokens]:
+def log_in(
+    *, email: str, password: str, at: datetime, agent: str = "", address: str | None = None
+) -> tuple[User, Tokens]:
     """Start a session for a client's user. Every failure takes as long and says the same.
 
     :raises BadCredentials: if the address is unknown, the password wrong, or the user may not log in here.
     """
     user = User.objects.filter(email__iexact=email.strip()).first()
     if user is None:
-        make_password(password)  # costs what a wrong password costs, so that time does not tell who has an account
+        make_password(
+            password
+        )  # costs what a wrong password costs, so that time does not tell who has an account
         _failed(None, at)
         raise BadCredentials("E-mail address or password is wrong.")
     right = check_password(password, user.password)
@@ -142,10 +146,18 @@ def authenticate(access: str, *, at: datetime) -> Session:
 def _issue(session: Session, user: User, at: datetime) -> Tokens:
     config = configuration()
     expires_at = at + timedelta(minutes=config.access_token_minutes)
-    claims = {"sid": str(session.uuid), "sub": str(user.uuid), "aud": "api", "exp": int(expires_at.timestamp())}
+    claims = {
+        "sid": str(session.uuid),
+        "sub": str(user.uuid),
+        "aud": "api",
+        "exp": int(expires_at.timestamp()),
+    }
     token = secrets.token_urlsafe(32)
     RefreshToken.objects.create(
-        session=session, digest=_digest(token), issued_at=at, expires_at=at + timedelta(days=config.refresh_token_days)
+        session=session,
+        digest=_digest(token),
+        issued_at=at,
+        expires_at=at + timedelta(days=config.refresh_token_days),
     )
     return Tokens(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"), token, expires_at)
 

@@ -85,7 +85,10 @@ def confirm_opened(
         check_may_move(account, TradingAccount.State.ACTIVE)
         if balance > 0:
             funding = ledger_accounts.house(
-                book=account.cash.book, currency=account.currency_id, purpose="venue_funding", kind=Account.Kind.ASSET
+                book=account.cash.book,
+                currency=account.currency_id,
+                purpose="venue_funding",
+                kind=Account.Kind.ASSET,
             )
             journal.post(
                 kind="venue_deposit",
@@ -135,7 +138,11 @@ def of_user(user: User, public_id: object) -> TradingAccount:
     :raises NotFound: if there is none with this id, or it is somebody else's.
     """
     try:
-        return TradingAccount.objects.of_user(user).select_related("client", "cash", "stakes").get(uuid=public_id)
+        return (
+            TradingAccount.objects.of_user(user)
+            .select_related("client", "cash", "stakes")
+            .get(uuid=public_id)
+        )
     except TradingAccount.DoesNotExist:
         raise NotFound("There is no such trading account.", field="account") from None
 

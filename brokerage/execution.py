@@ -17,6 +17,7 @@ from brokerage import accounts, trades, venue
 from brokerage.deriv import errors
 from brokerage.deriv.types import ContractState, ContractTerms, Purchase
 from brokerage.models import Trade, TradingAccount
+from brokerage.placing import SECONDS
 
 Clock = Callable[[], datetime]
 EXECUTION = By.system("execution")
@@ -94,9 +95,13 @@ def sell(trade: Trade, *, now: Clock) -> Trade:
         venue.sell(str(trade.account_id), trade.contract_id, deadline=deadline)
     except (errors.SaleRefused, errors.Refused) as found:
         trade = follow_up(trade, now=now)  # it may have been sold or settled by an earlier attempt
-        return trades.record_sale_refused(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
+        return trades.record_sale_refused(
+            trade, code=found.code, message=found.message, by=EXECUTION, at=now()
+        )
     except errors.VenueError as found:
-        trade = trades.record_sale_refused(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
+        trade = trades.record_sale_refused(
+            trade, code=found.code, message=found.message, by=EXECUTION, at=now()
+        )
         if isinstance(found, errors.OutcomeUnknown):
             wake("trading.follow_up", trade.pk)
         return trade
@@ -110,7 +115,9 @@ def follow_up(trade: Trade, *, now: Clock) -> Trade:
         return trade
     assert trade.contract_id is not None
     try:
-        state = venue.contract(str(trade.account_id), trade.contract_id, deadline=venue.deadline_in(PRICE_SECONDS))
+        state = venue.contract(
+            str(trade.account_id), trade.contract_id, deadline=venue.deadline_in(PRICE_SECONDS)
+        )
     except errors.VenueError:
         return trade  # still open for all we know: the sweep asks again
     return settle_from(trade, state, at=now())
@@ -129,7 +136,7 @@ def settle_from(trade: Trade, state: ContractState, *, at: datetime) -> Trade:
     return trades.settle(trade, outcome_from(state), by=EXECUTION, at=at)
 
 
-def deliver_queue(now: Clock) -> int:
+def sweep(*, now: Clock) -> int:
     """The sweep: whatever a lost nudge, a dead worker or a closed socket left behind is picked up here.
 
     Returns how many trades were looked at. Safe to run in several processes at once.
@@ -157,6 +164,20 @@ def deliver_queue(now: Clock) -> int:
     return looked_at
 
 
+def catch_up(account: TradingAccount, *, now: Clock) -> int:
+    """A connection is back: look at everything unfinished of this account. Returns how many trades that is."""
+    unfinished = account.trades.exclude(state__in=Trade.FINAL).order_by("id")
+    nudges = {Trade.State.QUEUED: "trading.submit", Trade.State.UNCERTAIN: "trading.reconcile"}
+    looked_at = 0
+    for trade in unfinished[:500]:
+        if trade.state in nudges:
+            wake(nudges[Trade.State(trade.state)], trade.pk)
+        elif trade.state == Trade.State.OPEN and trade.expires_at and trade.expires_at <= now():
+            wake("trading.follow_up", trade.pk)
+        looked_at += 1
+    return looked_at
+
+
 # ── the venue's words in ours ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -175,7 +196,7 @@ def terms_of(trade: Trade) -> ContractTerms:
 
 def bought_from_purchase(trade: Trade, purchase: Purchase) -> trades.Bought:
     """A purchase's answer. It names no expiry: seconds are counted from the start, ticks are estimated."""
-    unit = trade.instrument.tick_seconds if trade.duration_unit == "t" else trades.SECONDS[trade.duration_unit]
+    unit = trade.instrument.tick_seconds if trade.duration_unit == "t" else SECONDS[trade.duration_unit]
     length = (trade.duration + 1 if trade.duration_unit == "t" else trade.duration) * unit
     return trades.Bought(
         contract_id=purchase.contract_id,

@@ -33,13 +33,17 @@ def sync(*, at: datetime) -> int:
             "is_suspended": row.is_trading_suspended or not row.exchange_is_open,
             **_limits(venue.contracts_for(row.symbol, deadline=deadline)),
         }
-        instrument, is_new = Instrument.objects.get_or_create(symbol=row.symbol, defaults={**values, "synced_at": at})
+        instrument, is_new = Instrument.objects.get_or_create(
+            symbol=row.symbol, defaults={**values, "synced_at": at}
+        )
         if not is_new and any(getattr(instrument, name) != value for name, value in values.items()):
             for name, value in values.items():
                 setattr(instrument, name, value)
             instrument.save()
     Instrument.objects.filter(symbol__in=[row.symbol for row in found]).update(synced_at=at)
-    for gone in Instrument.objects.filter(is_suspended=False).exclude(symbol__in=[row.symbol for row in found]):
+    for gone in Instrument.objects.filter(is_suspended=False).exclude(
+        symbol__in=[row.symbol for row in found]
+    ):
         gone.is_suspended = True
         gone.save()
     return len(found)

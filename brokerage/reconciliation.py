@@ -17,6 +17,7 @@ from brokerage.deriv import errors
 from brokerage.deriv.types import PortfolioContract, ProfitRow
 from brokerage.execution import Clock, bought_from_state, instant, settle_from
 from brokerage.models import Trade
+from brokerage.placing import SECONDS
 
 RECONCILER = By.system("reconciler")
 ASK_SECONDS: Final = 8.0
@@ -25,12 +26,6 @@ CLOCK_SLACK: Final = timedelta(seconds=5)
 # After the deadline nobody sends the purchase any more; this long after it, the venue's books would show it.
 SETTLE_DOWN: Final = timedelta(seconds=3)
 SHORTCODE: Final = re.compile(r"^(CALL|PUT)_(.+)_([0-9.]+)_(\d+)_(\d+)(T?)_S0P_0$", re.IGNORECASE)
-
-
-class TwoCandidates(trades.DomainError):
-    """More than one unclaimed contract fits the purchase: a person decides which, if any."""
-
-    code = "TWO_CANDIDATES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +48,10 @@ def fits(trade: Trade, candidate: Candidate) -> bool:
     if ticks:
         same_length = trade.duration_unit == "t" and int(end) == trade.duration
     else:
-        same_length = trade.duration_unit != "t" and int(end) - int(start) == trade.duration * trades.SECONDS[
-            trade.duration_unit
-        ]
+        same_length = (
+            trade.duration_unit != "t"
+            and int(end) - int(start) == trade.duration * SECONDS[trade.duration_unit]
+        )
     earliest = (trade.submitted_at - CLOCK_SLACK).timestamp()
     latest = (trade.deadline_at + CLOCK_SLACK).timestamp()
     return (
@@ -71,11 +67,12 @@ def fits(trade: Trade, candidate: Candidate) -> bool:
 def reconcile(trade: Trade, *, now: Clock) -> Trade:
     """Settle an uncertain trade from the venue's own books: adopt the contract, or say it was never placed.
 
-    Never buys. A venue that cannot be asked leaves the trade as it is; the sweep asks again.
-
-    :raises TwoCandidates: if more than one unclaimed contract fits; the trade stays uncertain.
+    Never buys. A venue that cannot be asked leaves the trade as it is; the sweep asks again. Where more than one
+    unclaimed contract fits, the trade stays uncertain and says so: a person decides.
     """
-    trade = Trade.objects.select_related("account__currency", "account__client", "instrument").get(pk=trade.pk)
+    trade = Trade.objects.select_related("account__currency", "account__client", "instrument").get(
+        pk=trade.pk
+    )
     if trade.state != Trade.State.UNCERTAIN:
         return trade
     assert trade.submitted_at is not None and trade.deadline_at is not None
@@ -85,7 +82,11 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
     except errors.VenueError:
         return trade
     if len(found) > 1:
-        raise TwoCandidates(f"{len(found)} contracts at the venue fit this trade: a person decides.")
+        listed = ", ".join(str(row.contract_id) for row in found[:5])
+        return trades.flag(
+            trade, code="TWO_CANDIDATES", message=f"{len(found)} contracts at the venue fit ({listed}): a person decides.",
+            by=RECONCILER, at=now(),
+        )  # fmt: skip
     if not found:
         # Only an answer asked for after the last moment of sending proves that there is no purchase.
         if asked_at < trade.deadline_at + SETTLE_DOWN:
@@ -95,7 +96,9 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
         except MoveNotAllowed:
             return trade
     try:
-        state = venue.contract(str(trade.account_id), found[0].contract_id, deadline=venue.deadline_in(ASK_SECONDS))
+        state = venue.contract(
+            str(trade.account_id), found[0].contract_id, deadline=venue.deadline_in(ASK_SECONDS)
+        )
     except errors.VenueError:
         return trade
     try:
@@ -110,10 +113,12 @@ def _candidates(trade: Trade) -> list[Candidate]:
     assert trade.submitted_at is not None
     link = str(trade.account_id)
     since = int((trade.submitted_at - CLOCK_SLACK).timestamp())
-    held: list[PortfolioContract | ProfitRow] = [*venue.portfolio(link, deadline=venue.deadline_in(ASK_SECONDS))]
+    held: list[PortfolioContract | ProfitRow] = [
+        *venue.portfolio(link, deadline=venue.deadline_in(ASK_SECONDS))
+    ]
     # The profit table is read after the portfolio: a contract that ends in between is in one of the two.
     held += venue.profit_table(link, since, deadline=venue.deadline_in(ASK_SECONDS))
-    rows = {
+    rows: dict[int, Candidate] = {
         row.contract_id: Candidate(row.contract_id, row.shortcode, row.buy_price, row.purchase_time)
         for row in held
         if row.contract_id is not None

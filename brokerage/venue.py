@@ -176,4 +176,3 @@ def contracts_for(symbol: str, *, deadline: float) -> list[ContractOffer]:
 
 def _each(kind: type[T], rows: list[Any]) -> list[T]:
     return [from_json(kind, row) for row in rows]
-

@@ -57,7 +57,10 @@ class Client(PublicIdModel):
     country = models.CharField(max_length=2, blank=True, help_text="Two letters, ISO 3166.")
     base_currency = models.ForeignKey(Currency, on_delete=models.PROTECT, default="USD", related_name="+")
     markup_rate = RateField(
-        "markup", null=True, blank=True, help_text="Our share of a contract's payout; 0.02 is 2 %. Empty: the application's."
+        "markup",
+        null=True,
+        blank=True,
+        help_text="Our share of a contract's payout; 0.02 is 2 %. Empty: the application's.",
     )
     kyc_level = models.PositiveSmallIntegerField("KYC level", default=0)
     risk_rating = models.CharField(max_length=8, choices=Risk, default=Risk.LOW)

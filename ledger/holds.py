@@ -16,7 +16,8 @@ from backoffice.logs import correlation
 from backoffice.money import quantum
 from backoffice.who import By
 from ledger.content import Subject, amount_text, checked_instant, checked_key, content_hash, subject_parts
-from ledger.journal import LOWER, Balance, Line, Posted, post
+from ledger.drafts import LOWER, Balance, Line, Posted
+from ledger.journal import post
 from ledger.models import AccountRef, Hold, account_id
 from ledger.refusals import refuse
 
@@ -214,7 +215,7 @@ def _call(sql: str, params: list[Any]) -> dict[str, Any]:
             cursor.execute(sql, params)
         except IntegrityError as error:
             # Only two requests at once with one key and different accounts get here: no lock was shared.
-            if "ledger_hold_key" in str(error):
+            if "hold_key_once" in str(error):
                 raise KeyReused("This key was used before with other content.") from error
             raise
         names = [column.name for column in cursor.description]

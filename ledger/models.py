@@ -160,7 +160,7 @@ class Entry(PublicIdModel):
     kind = models.CharField(max_length=40)
     reference = models.CharField(max_length=120, blank=True)
     narration = models.CharField(max_length=400, blank=True)
-    key = models.CharField(max_length=200, unique=True)
+    key = models.CharField(max_length=200)
     content_hash = models.CharField(max_length=64)
     by = models.CharField(max_length=64)
     by_user = models.ForeignKey(
@@ -196,6 +196,7 @@ class Entry(PublicIdModel):
         ]
         constraints = [
             models.CheckConstraint(condition=Q(book__in=Book.values), name="entry_book_known"),
+            models.UniqueConstraint(fields=["key"], name="entry_key_once"),
             models.CheckConstraint(condition=~Q(key=""), name="entry_key_given"),
         ]
 
@@ -267,7 +268,7 @@ class Hold(PublicIdModel):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds", db_index=False)
     amount = AmountField()
     purpose = models.CharField(max_length=40)
-    key = models.CharField(max_length=200, unique=True)
+    key = models.CharField(max_length=200)
     content_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=11, choices=State, default=State.HELD)
     captured_amount = AmountField(default=0)
@@ -313,6 +314,7 @@ class Hold(PublicIdModel):
         ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="hold_amount_positive"),
+            models.UniqueConstraint(fields=["key"], name="hold_key_once"),
             models.CheckConstraint(condition=~Q(key=""), name="hold_key_given"),
             models.CheckConstraint(
                 condition=(

@@ -87,6 +87,7 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str]]] = {
     "unbalanced": (Unbalanced, "Debits and credits differ in {currency}."),
     "mixed_books": (MixedBooks, "One entry cannot touch two books."),
     "invalid_amount": (InvalidAmount, "An amount must be positive and have at most {exponent} decimals."),
+    "balance_too_large": (InvalidAmount, "No balance may reach 10^20."),
     "capture_exceeds_hold": (InvalidAmount, "At most the held amount can be captured."),
     "key_reused": (KeyReused, "This key was used before with other content."),
     "hold_resolved": (HoldResolved, "The hold was already resolved: {state}."),

@@ -19,6 +19,7 @@ from backoffice import embedded
 from backoffice.configuration import Configuration
 
 if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
     from redis import Redis
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
@@ -85,3 +86,20 @@ def redis() -> Iterator["Redis"]:
     client.flushdb()
     yield client
     client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker") -> None:
+    """Reference data once per test database: every test begins with what a new deployment has."""
+    from tests import world
+
+    with django_db_blocker.unblock():
+        world.reference()
+
+
+@pytest.fixture
+def reference_data(db: None) -> None:
+    """Roles, currencies and instruments; loaded again after a transactional test has emptied the tables."""
+    from tests import world
+
+    world.reference()

@@ -61,12 +61,18 @@ class TradingAccount(PublicIdModel):
     opening_balance = AmountField(help_text="What the venue credits when the account is opened.")
     venue_balance = AmountField("balance at the venue", null=True, blank=True)
     venue_balance_at = models.DateTimeField(null=True, blank=True)
-    cash = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", help_text="Mirror of the venue's balance.")
-    stakes = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", help_text="Stakes in open contracts.")
+    cash = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", help_text="Mirror of the venue's balance."
+    )
+    stakes = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", help_text="Stakes in open contracts."
+    )
     requested_at = models.DateTimeField()
     opened_at = models.DateTimeField(null=True, blank=True)
     reconciled_at = models.DateTimeField(null=True, blank=True)
-    history = HistoricalRecords(excluded_fields=["token", "venue_balance", "venue_balance_at", "reconciled_at"])
+    history = HistoricalRecords(
+        excluded_fields=["token", "venue_balance", "venue_balance_at", "reconciled_at"]
+    )
 
     objects = TradingAccountQuerySet.as_manager()
 

@@ -46,7 +46,8 @@ class Instrument(HistoricalModel):
         constraints = [
             models.CheckConstraint(condition=Q(pip__gt=0), name="instrument_pip_positive"),
             models.CheckConstraint(
-                condition=Q(min_stake__gt=0, max_stake__gte=models.F("min_stake")), name="instrument_stakes_in_order"
+                condition=Q(min_stake__gt=0, max_stake__gte=models.F("min_stake")),
+                name="instrument_stakes_in_order",
             ),
         ]
 

@@ -124,7 +124,9 @@ class Trade(PublicIdModel):
     purchase_transaction_id = models.BigIntegerField(null=True, blank=True)
     sale_transaction_id = models.BigIntegerField(null=True, blank=True)
     buy_price = AmountField(null=True, blank=True)
-    payout = AmountField(null=True, blank=True, help_text="What the contract pays if it wins, stake included.")
+    payout = AmountField(
+        null=True, blank=True, help_text="What the contract pays if it wins, stake included."
+    )
     proceeds = AmountField(null=True, blank=True, help_text="What the venue paid at the end; 0 when lost.")
     profit = AmountField(null=True, blank=True)
     commission = AmountField("venue commission", null=True, blank=True)
@@ -140,9 +142,13 @@ class Trade(PublicIdModel):
     placed_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)
-    deadline_at = models.DateTimeField(null=True, blank=True, help_text="After this nothing may be sent or awaited.")
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="After this nothing may be sent or awaited."
+    )
     purchased_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock.")
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock; an estimate for ticks.")
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="By the venue's clock; an estimate for ticks."
+    )
     sale_requested_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock.")
 
@@ -156,7 +162,9 @@ class Trade(PublicIdModel):
         constraints = [
             models.UniqueConstraint(fields=["client", "key"], name="trade_key_once"),
             models.UniqueConstraint(
-                fields=["contract_id"], condition=Q(contract_id__isnull=False), name="trade_contract_claimed_once"
+                fields=["contract_id"],
+                condition=Q(contract_id__isnull=False),
+                name="trade_contract_claimed_once",
             ),
             models.CheckConstraint(condition=Q(stake__gt=0), name="trade_stake_positive"),
             models.CheckConstraint(
@@ -202,9 +210,14 @@ class Trade(PublicIdModel):
         """One sentence: why it is where it is, and what happens next."""
         match self.state:
             case self.State.QUEUED:
-                return self.problem or "Waiting for a worker to send it to the venue; nothing has been bought yet."
+                return (
+                    self.problem
+                    or "Waiting for a worker to send it to the venue; nothing has been bought yet."
+                )
             case self.State.SUBMITTING:
                 return "Sent to the venue; its answer opens the trade, and without one it is reconciled."
+            case self.State.UNCERTAIN if self.problem_code == "TWO_CANDIDATES":
+                return self.problem
             case self.State.UNCERTAIN:
                 return "The venue's answer was lost; the reconciler looks the purchase up there and never buys again."
             case self.State.OPEN if self.sale_requested_at:
@@ -227,4 +240,6 @@ class Trade(PublicIdModel):
                 return self.problem or "Refused; the stake is free again."
 
     def __str__(self) -> str:
-        return f"{self.get_side_display()} {self.instrument.symbol} · {self.stake.normalize():f} {self.currency}"
+        return (
+            f"{self.get_side_display()} {self.instrument.symbol} · {self.stake.normalize():f} {self.currency}"
+        )

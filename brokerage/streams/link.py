@@ -26,7 +26,13 @@ class Link:
     """Keeps one connection alive for one account (or for nobody: the public prices) while its lease is held."""
 
     def __init__(
-        self, name: str, *, token: str, lease: Lease, connect: Callable[[], Awaitable[DerivClient]], report: Report
+        self,
+        name: str,
+        *,
+        token: str,
+        lease: Lease,
+        connect: Callable[[], Awaitable[DerivClient]],
+        report: Report,
     ) -> None:
         self.name = name
         self._token, self._lease, self._connect, self._report = token, lease, connect, report
@@ -68,7 +74,7 @@ class Link:
     async def _follow(self, client: DerivClient) -> None:
         """Read what the venue says by itself until the connection ends."""
         if not self._token:
-            await client.wait_closed()
+            await client.wait_lost()
             return
         contracts = await client.follow_contracts()
         async for state in contracts:
@@ -85,7 +91,9 @@ class Link:
         else:
             await self._report("quote", self.name, to_json(state))
 
-    async def answer(self, call: str, arguments: Mapping[str, Any], *, still_wanted: Callable[[], bool]) -> Any:
+    async def answer(
+        self, call: str, arguments: Mapping[str, Any], *, still_wanted: Callable[[], bool]
+    ) -> Any:
         """Ask the venue one question. The last look before the wire: the lease is ours and the deadline ahead.
 
         :raises NotSent: if there is no connection, no lease, or it is too late; nothing was sent.

@@ -50,7 +50,9 @@ class Streams:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loops = [asyncio.create_task(self._forever(work)) for work in (self._keep_leases, self._take_question)]
+        loops = [
+            asyncio.create_task(self._forever(work)) for work in (self._keep_leases, self._take_question)
+        ]
         await stop.wait()
         for task in loops:
             task.cancel()

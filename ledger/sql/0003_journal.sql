@@ -1,223 +1,234 @@
 -- One call posts any number of entries: lock, look for the keys, check, write. A refusal is an answer, not an
--- error, so that the caller's transaction lives on. Used by migration 0003 and never edited after a release.
+-- error, so that the caller's transaction lives on. The checks walk the lines with plain variables, which is several
+-- times as fast as window queries; the writes are one statement for all entries.
+-- Used by migration 0003 and never edited after a release.
 
--- A line worked out: which balance it leaves behind, and what is wrong with it, if anything.
--- Line 0 is a captured hold: it moves what is held and is not posted.
-CREATE TYPE ledger_line AS (
-    draft int, line int, entry_id bigint, account_id bigint, account_uuid uuid, book text, currency_id text,
-    exponent int, side text, amount numeric, posted_after numeric, held_after numeric, is_last boolean, problem text
+-- `line_posted` and `line_held`, one for each line: what its account has after the whole entry.
+CREATE TYPE ledger_answer AS (
+    status text, detail jsonb, entry_ids bigint[], entry_uuids uuid[], replayed boolean[],
+    line_posted numeric[], line_held numeric[]
 );
 
+CREATE FUNCTION ledger_refusal(status text, detail jsonb) RETURNS ledger_answer LANGUAGE sql IMMUTABLE AS $$
+    SELECT ROW (status, detail, NULL, NULL, NULL, NULL, NULL)::ledger_answer
+$$;
+
 CREATE FUNCTION ledger_post_now(
-    drafts jsonb,        -- [{uuid, key, hash, kind, …, lines: [[account, side, amount]], captures: [[hold, amount]]}]
-                         -- side: debit, credit, or lower (whichever lowers the account: a captured hold's line)
-    accounts bigint[],   -- every account of the lines and the captured holds
-    keys text[],
+    accounts bigint[],       -- in primary-key order: every account of the lines and of the captured holds
+    drafts jsonb[],          -- what an entry says, one for each: kind, reference, narration, at …
+    uuids uuid[], keys text[], hashes text[], ats timestamptz[], clients uuid[], reverses bigint[],
+    line_draft int[],        -- the lines of all entries in order: place in drafts, place in accounts, side, amount
+    line_place int[], line_side text[], line_amount numeric[],
+    hold_draft int[], hold_place int[], holds bigint[], hold_amount numeric[],  -- holds the entries use up
     by_name text, by_user bigint, correlation text
-) RETURNS jsonb LANGUAGE plpgsql AS $$
+) RETURNS ledger_answer LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    seen jsonb;
-    refusal jsonb;
-    lines ledger_line[];
-    posted jsonb;
-    replayed jsonb;
+    a record;
+    answer ledger_answer;
+    total int := cardinality(line_draft);
+    -- by place in accounts
+    known int := 0;
+    currency text[]; exponent int[]; book text[]; normal text[]; closed boolean[]; guarded boolean[];
+    posted numeric[]; held numeric[]; public uuid[];
+    -- by draft
+    entry_book text[];
+    -- by line
+    side text[] := line_side; after numeric[]; line_text text[];
+    -- within the draft at hand
+    d int; x int; i int := 1; first int; h int := 1;
+    last_currency text; balance numeric; one_currency boolean;
 BEGIN
-    -- Always in this order, so that two posts can wait for each other but never in a circle.
-    PERFORM 1 FROM ledger_account WHERE id = ANY (accounts) ORDER BY id FOR NO KEY UPDATE;
+    -- Always in primary-key order, so that two posts can wait for each other but never in a circle.
+    FOR a IN
+        SELECT r.*, c.exponent FROM ledger_account r JOIN backoffice_currency c ON c.code = r.currency_id
+        WHERE r.id = ANY (accounts) ORDER BY r.id FOR NO KEY UPDATE OF r
+    LOOP
+        known := known + 1;
+        IF a.id <> accounts[known] THEN
+            EXIT;
+        END IF;
+        currency[known] := a.currency_id; exponent[known] := a.exponent; book[known] := a.book;
+        normal[known] := CASE WHEN a.kind IN ('asset', 'expense') THEN 'debit' ELSE 'credit' END;
+        closed[known] := a.is_closed; guarded[known] := a.guarded; public[known] := a.uuid;
+        posted[known] := round(a.posted, a.exponent); held[known] := round(a.held, a.exponent);
+    END LOOP;
+    IF known < cardinality(accounts) OR a.id <> accounts[known] THEN
+        RETURN ledger_refusal('unknown_account', '{}');
+    END IF;
 
     -- Only after the lock: the same request sent twice at once meets its own result here.
-    SELECT jsonb_object_agg(e.key, jsonb_build_object('id', e.id, 'uuid', e.uuid, 'hash', e.content_hash))
-        INTO seen FROM ledger_entry e WHERE e.key = ANY (keys);
-    IF seen IS NOT NULL THEN
-        SELECT jsonb_build_object('status', 'key_reused', 'draft', d.n, 'key', d.body ->> 'key') INTO refusal
-            FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-            WHERE seen -> (d.body ->> 'key') ->> 'hash' <> d.body ->> 'hash'
-            ORDER BY d.n LIMIT 1;
-        IF refusal IS NOT NULL THEN
-            RETURN refusal;
+    answer.entry_ids := array_fill(NULL::bigint, ARRAY [cardinality(keys)]);
+    answer.replayed := array_fill(false, ARRAY [cardinality(keys)]);
+    answer.entry_uuids := uuids;
+    FOR a IN SELECT e.id, e.uuid, e.key, e.content_hash FROM ledger_entry e WHERE e.key = ANY (keys) LOOP
+        d := array_position(keys, a.key::text);
+        IF a.content_hash <> hashes[d] THEN
+            RETURN ledger_refusal('key_reused', jsonb_build_object('draft', d));
         END IF;
-        SELECT jsonb_agg(jsonb_build_object(
-                   'draft', d.n, 'id', s.entry ->> 'id', 'uuid', s.entry ->> 'uuid', 'replayed', true,
-                   'balances', (
-                       SELECT jsonb_object_agg(a.id, jsonb_build_array(
-                                  round(a.posted, c.exponent)::text, round(a.held, c.exponent)::text))
-                       FROM ledger_account a JOIN backoffice_currency c ON c.code = a.currency_id
-                       WHERE a.id IN (SELECT p.account_id FROM ledger_posting p
-                                      WHERE p.entry_id = (s.entry ->> 'id')::bigint))))
-            INTO replayed
-            FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-            CROSS JOIN LATERAL (SELECT seen -> (d.body ->> 'key') AS entry) s
-            WHERE s.entry IS NOT NULL;
+        answer.entry_ids[d] := a.id; answer.entry_uuids[d] := a.uuid; answer.replayed[d] := true;
+    END LOOP;
+
+    FOR d IN 1 .. cardinality(keys) LOOP
+        first := i;
+        IF answer.replayed[d] THEN
+            WHILE i <= total AND line_draft[i] = d LOOP
+                i := i + 1;
+            END LOOP;
+            WHILE h <= cardinality(holds) AND hold_draft[h] = d LOOP
+                h := h + 1;
+            END LOOP;
+            CONTINUE;
+        END IF;
+        answer.entry_ids[d] := nextval('ledger_entry_id_seq');
+
+        IF reverses[d] IS NOT NULL THEN
+            IF EXISTS (SELECT 1 FROM ledger_entry e WHERE e.reverses_id = reverses[d]) THEN
+                RETURN ledger_refusal('already_reversed', jsonb_build_object('draft', d));
+            END IF;
+        END IF;
+
+        -- Holds go first: a guarded account is never below its holds, not even between two statements.
+        WHILE h <= cardinality(holds) AND hold_draft[h] = d LOOP
+            SELECT * INTO a FROM ledger_hold WHERE id = holds[h];
+            IF a.state IS DISTINCT FROM 'held' OR a.account_id <> accounts[hold_place[h]] THEN
+                RETURN ledger_refusal('hold_resolved', jsonb_build_object('draft', d, 'state', a.state));
+            ELSIF hold_amount[h] > a.amount THEN
+                RETURN ledger_refusal('capture_exceeds_hold', jsonb_build_object('draft', d));
+            ELSIF holds[h] = ANY (holds[:h - 1]) THEN
+                RETURN ledger_refusal('hold_resolved', jsonb_build_object('draft', d, 'state', 'captured'));
+            END IF;
+            held[hold_place[h]] := round(held[hold_place[h]] - a.amount, exponent[hold_place[h]]);
+            h := h + 1;
+        END LOOP;
+
+        entry_book[d] := book[line_place[i]];
+        last_currency := currency[line_place[i]];
+        one_currency := true;
+        balance := 0;
+        line_text := '{}';
+        WHILE i <= total AND line_draft[i] = d LOOP
+            x := line_place[i];
+            IF book[x] <> entry_book[d] THEN
+                RETURN ledger_refusal('mixed_books', jsonb_build_object('draft', d));
+            ELSIF closed[x] THEN
+                RETURN ledger_refusal('account_closed', jsonb_build_object('draft', d, 'account', public[x]));
+            ELSIF line_amount[i] <= 0 OR line_amount[i] <> round(line_amount[i], exponent[x]) THEN
+                RETURN ledger_refusal('invalid_amount', jsonb_build_object('draft', d, 'exponent', exponent[x]));
+            END IF;
+            IF side[i] = 'lower' THEN
+                side[i] := CASE normal[x] WHEN 'debit' THEN 'credit' ELSE 'debit' END;
+            END IF;
+            IF side[i] = normal[x] THEN
+                posted[x] := posted[x] + line_amount[i];
+            ELSE
+                posted[x] := posted[x] - line_amount[i];
+            END IF;
+            IF abs(posted[x]) >= 1e20 THEN
+                RETURN ledger_refusal('balance_too_large', jsonb_build_object('draft', d, 'account', public[x]));
+            END IF;
+            after[i] := posted[x];
+            IF side[i] = 'debit' THEN
+                balance := balance + line_amount[i];
+            ELSE
+                balance := balance - line_amount[i];
+            END IF;
+            one_currency := one_currency AND currency[x] = last_currency;
+            line_text := line_text || concat_ws(' ', side[i], round(line_amount[i], exponent[x]), currency[x], public[x]);
+            i := i + 1;
+        END LOOP;
+        IF one_currency AND balance <> 0 THEN
+            RETURN ledger_refusal('unbalanced', jsonb_build_object('draft', d, 'currency', last_currency));
+        ELSIF NOT one_currency THEN
+            SELECT currency[line_place[l]] INTO last_currency FROM generate_series(first, i - 1) l
+                GROUP BY currency[line_place[l]]
+                HAVING sum(CASE side[l] WHEN 'debit' THEN line_amount[l] ELSE -line_amount[l] END) <> 0 LIMIT 1;
+            IF FOUND THEN
+                RETURN ledger_refusal('unbalanced', jsonb_build_object('draft', d, 'currency', last_currency));
+            END IF;
+        END IF;
+        FOR l IN first .. i - 1 LOOP
+            x := line_place[l];
+            IF guarded[x] AND posted[x] < held[x] THEN
+                RETURN ledger_refusal('insufficient_funds', jsonb_build_object('draft', d, 'account', public[x]));
+            END IF;
+            answer.line_posted[l] := posted[x];
+            answer.line_held[l] := held[x];
+        END LOOP;
+        drafts[d] := drafts[d] || jsonb_build_object('lines', line_text);
+    END LOOP;
+
+    -- What was posted before is answered with how its accounts stand now.
+    IF true = ANY (answer.replayed) THEN
+        FOR l IN 1 .. total LOOP
+            IF answer.replayed[line_draft[l]] THEN
+                answer.line_posted[l] := posted[line_place[l]];
+                answer.line_held[l] := held[line_place[l]];
+            END IF;
+        END LOOP;
     END IF;
 
-    -- Captured holds must be open, once, and cover what is captured.
-    SELECT jsonb_build_object('status', w.status, 'draft', w.n, 'hold', w.hold_id, 'state', w.state,
-                              'hold_amount', w.amount::text) INTO refusal
-        FROM (
-            SELECT d.n, (c ->> 0)::bigint AS hold_id, h.state, h.amount,
-                   CASE WHEN h.state IS DISTINCT FROM 'held' THEN 'hold_resolved'
-                        WHEN row_number() OVER (PARTITION BY h.id ORDER BY d.n) > 1 THEN 'hold_resolved'
-                        WHEN (c ->> 1)::numeric > h.amount THEN 'capture_exceeds_hold' END AS status
-            FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-            CROSS JOIN jsonb_array_elements(d.body -> 'captures') c
-            LEFT JOIN ledger_hold h ON h.id = (c ->> 0)::bigint
-            WHERE seen IS NULL OR NOT seen ? (d.body ->> 'key')
-        ) w WHERE w.status IS NOT NULL ORDER BY w.n LIMIT 1;
-    IF refusal IS NOT NULL THEN
-        RETURN refusal;
-    END IF;
-
-    -- An entry is reversed once.
-    SELECT jsonb_build_object('status', 'already_reversed', 'draft', d.n) INTO refusal
-        FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-        JOIN ledger_entry e ON e.reverses_id = (d.body ->> 'reverses')::bigint
-        WHERE seen IS NULL OR NOT seen ? (d.body ->> 'key')
-        ORDER BY d.n LIMIT 1;
-    IF refusal IS NOT NULL THEN
-        RETURN refusal;
-    END IF;
+    FOR h IN 1 .. cardinality(holds) LOOP
+        d := hold_draft[h];
+        CONTINUE WHEN answer.replayed[d];
+        UPDATE ledger_hold r
+            SET state = 'captured', captured_amount = hold_amount[h], captured_by_id = answer.entry_ids[d],
+                resolved_at = ats[d], resolved_by = by_name
+            WHERE r.id = holds[h] RETURNING r.* INTO a;
+        x := hold_place[h];
+        INSERT INTO backoffice_event (name, version, subject_type, subject_id, client_id, by, by_user_id, at, key,
+                                      correlation_id, payload)
+            VALUES ('hold.captured', 1, 'hold', a.uuid, a.client_id, by_name, by_user, ats[d], keys[d], correlation,
+                    jsonb_build_object('amount', round(a.amount, exponent[x])::text,
+                                       'captured', round(a.captured_amount, exponent[x])::text,
+                                       'account', public[x], 'currency', currency[x], 'entry', uuids[d]));
+    END LOOP;
 
     WITH draft AS MATERIALIZED (
-        SELECT d.n, d.body, nextval('ledger_entry_id_seq') AS entry_id
-        FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-        WHERE seen IS NULL OR NOT seen ? (d.body ->> 'key')
-    ), line AS (
-        SELECT d.n, d.entry_id, l.no, (l.body ->> 0)::bigint AS account_id, l.body ->> 1 AS side,
-               (l.body ->> 2)::numeric AS amount, 0::numeric AS captured
-        FROM draft d CROSS JOIN jsonb_array_elements(d.body -> 'lines') WITH ORDINALITY AS l (body, no)
-        UNION ALL
-        SELECT d.n, d.entry_id, 0, h.account_id, NULL, 0, h.amount
-        FROM draft d CROSS JOIN jsonb_array_elements(d.body -> 'captures') c
-        JOIN ledger_hold h ON h.id = (c ->> 0)::bigint
-    ), account AS MATERIALIZED (
-        SELECT a.*, c.exponent, CASE WHEN a.kind IN ('asset', 'expense') THEN 'debit' ELSE 'credit' END AS normal_side
-        FROM ledger_account a JOIN backoffice_currency c ON c.code = a.currency_id WHERE a.id = ANY (accounts)
-    ), sided AS (
-        SELECT l.n, l.entry_id, l.no, l.account_id, l.amount, l.captured, a.uuid, a.book, a.currency_id, a.exponent,
-               a.guarded, a.is_closed, a.posted, a.held, a.normal_side,
-               CASE WHEN l.side <> 'lower' THEN l.side WHEN a.normal_side = 'debit' THEN 'credit' ELSE 'debit' END
-                   AS side
-        FROM line l LEFT JOIN account a ON a.id = l.account_id
-    ), worked AS (
-        SELECT s.*,
-               s.posted + sum(CASE WHEN s.side = s.normal_side THEN s.amount ELSE -s.amount END) OVER running
-                   AS posted_after,
-               s.held - sum(s.captured) OVER running AS held_after,
-               lead(s.n) OVER running IS DISTINCT FROM s.n AS is_last,
-               sum(CASE s.side WHEN 'debit' THEN s.amount ELSE -s.amount END) OVER (PARTITION BY s.n, s.currency_id)
-                   AS imbalance,
-               min(s.book) OVER (PARTITION BY s.n) <> max(s.book) OVER (PARTITION BY s.n) AS mixed
-        FROM sided s
-        WINDOW running AS (PARTITION BY s.account_id ORDER BY s.n, s.no)
-    )
-    SELECT array_agg(ROW (
-               w.n, w.no, w.entry_id, w.account_id, w.uuid, w.book, w.currency_id, w.exponent, w.side, w.amount,
-               w.posted_after, w.held_after, w.is_last,
-               CASE WHEN w.book IS NULL THEN 'unknown_account'
-                    WHEN w.mixed THEN 'mixed_books'
-                    WHEN w.is_closed THEN 'account_closed'
-                    WHEN w.no > 0 AND (w.amount <= 0 OR w.amount <> round(w.amount, w.exponent)) THEN 'invalid_amount'
-                    WHEN w.imbalance <> 0 THEN 'unbalanced'
-                    WHEN abs(w.posted_after) >= 1e20 THEN 'invalid_amount'
-                    WHEN w.guarded AND w.is_last AND w.posted_after < w.held_after THEN 'insufficient_funds'
-               END)::ledger_line ORDER BY w.n, w.no)
-        INTO lines FROM worked w;
-
-    SELECT jsonb_build_object(
-               'status', l.problem, 'draft', l.draft, 'line', l.line, 'account', l.account_id,
-               'account_uuid', l.account_uuid, 'currency', l.currency_id, 'exponent', l.exponent)
-        INTO refusal FROM unnest(lines) l WHERE l.problem IS NOT NULL
-        ORDER BY l.draft,
-            array_position(ARRAY['unknown_account', 'mixed_books', 'account_closed', 'invalid_amount', 'unbalanced'],
-                           l.problem),
-            l.line
-        LIMIT 1;
-    IF refusal IS NOT NULL THEN
-        RETURN refusal;
-    END IF;
-
-    -- Holds first: a guarded account is never below its holds, not even between two statements.
-    WITH captured AS (
-        UPDATE ledger_hold h
-        SET state = 'captured', captured_amount = c.amount, captured_by_id = c.entry_id,
-            resolved_at = c.at, resolved_by = by_name
-        FROM (
-            SELECT (x ->> 0)::bigint AS hold_id, (x ->> 1)::numeric AS amount,
-                   (d.body ->> 'at')::timestamptz AS at, d.body ->> 'key' AS key, d.body ->> 'uuid' AS entry_uuid,
-                   (SELECT l.entry_id FROM unnest(lines) l WHERE l.draft = d.n LIMIT 1) AS entry_id
-            FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-            CROSS JOIN jsonb_array_elements(d.body -> 'captures') x
-            WHERE seen IS NULL OR NOT seen ? (d.body ->> 'key')
-        ) c
-        WHERE h.id = c.hold_id
-        RETURNING h.*, c.at, c.key AS entry_key, c.entry_uuid
-    )
-    INSERT INTO backoffice_event (name, version, subject_type, subject_id, client_id, by, by_user_id, at, key,
-                                  correlation_id, payload)
-        SELECT 'hold.captured', 1, 'hold', c.uuid, c.client_id, by_name, by_user, c.at, c.entry_key, correlation,
-               jsonb_build_object('amount', round(c.amount, l.exponent)::text,
-                                  'captured', round(c.captured_amount, l.exponent)::text,
-                                  'account', l.account_uuid, 'currency', l.currency_id, 'entry', c.entry_uuid)
-        FROM captured c JOIN unnest(lines) l ON l.entry_id = c.captured_by_id AND l.line = 0
-            AND l.account_id = c.account_id;
-
-    WITH draft AS MATERIALIZED (
-        SELECT d.n, d.body, l.entry_id, l.book, l.texts, l.balances
-        FROM jsonb_array_elements(drafts) WITH ORDINALITY AS d (body, n)
-        JOIN (
-            SELECT x.draft, x.entry_id, x.book,
-                   jsonb_agg(concat_ws(' ', x.side, round(x.amount, x.exponent), x.currency_id, x.account_uuid)
-                             ORDER BY x.line) FILTER (WHERE x.line > 0) AS texts,
-                   jsonb_object_agg(x.account_id, jsonb_build_array(
-                       round(x.posted_after, x.exponent)::text, round(x.held_after, x.exponent)::text))
-                       FILTER (WHERE x.is_last) AS balances
-            FROM unnest(lines) x GROUP BY x.draft, x.entry_id, x.book
-        ) l ON l.draft = d.n
+        SELECT n.*, entry_book[n.d] AS book
+        FROM unnest(answer.entry_ids, answer.replayed, uuids, keys, hashes, ats, clients, reverses, drafts)
+            WITH ORDINALITY AS n (entry_id, replayed, uuid, key, hash, at, client_id, reverses_id, said, d)
+        WHERE NOT n.replayed
     ), entry AS (
         INSERT INTO ledger_entry (id, uuid, book, kind, reference, narration, key, content_hash, by, by_user_id,
                                   effective_at, recorded_at, business_date, reverses_id, subject_type, subject_id,
                                   client_id)
-        SELECT d.entry_id, (d.body ->> 'uuid')::uuid, d.book, d.body ->> 'kind', d.body ->> 'reference',
-               d.body ->> 'narration', d.body ->> 'key', d.body ->> 'hash', by_name, by_user,
-               (d.body ->> 'at')::timestamptz, now(), (d.body ->> 'business_date')::date,
-               (d.body ->> 'reverses')::bigint, d.body ->> 'subject_type', (d.body ->> 'subject_id')::uuid,
-               (d.body ->> 'client_id')::uuid
-        FROM draft d
-    ), posting AS (
-        INSERT INTO ledger_posting (entry_id, account_id, currency_id, line, side, amount, balance_after)
-        SELECT l.entry_id, l.account_id, l.currency_id, l.line, l.side, l.amount, l.posted_after
-        FROM unnest(lines) l WHERE l.line > 0 ORDER BY l.draft, l.line
+        SELECT n.entry_id, n.uuid, n.book, n.said ->> 'kind', n.said ->> 'reference', n.said ->> 'narration',
+               n.key, n.hash, by_name, by_user, n.at, now(), (n.said ->> 'business_date')::date, n.reverses_id,
+               n.said ->> 'subject_type', (n.said ->> 'subject_id')::uuid, n.client_id
+        FROM draft n
     ), event AS (
         INSERT INTO backoffice_event (name, version, subject_type, subject_id, client_id, by, by_user_id, at, key,
                                       correlation_id, payload)
-        SELECT 'journal.posted', 1, 'entry', (d.body ->> 'uuid')::uuid, (d.body ->> 'client_id')::uuid, by_name,
-               by_user, (d.body ->> 'at')::timestamptz, d.body ->> 'key', correlation,
-               jsonb_build_object('book', d.book, 'kind', d.body ->> 'kind', 'lines', d.texts,
-                                  'about', d.body ->> 'subject_type', 'about_id', d.body ->> 'subject_id')
-        FROM draft d ORDER BY d.n
+        SELECT 'journal.posted', 1, 'entry', n.uuid, n.client_id, by_name, by_user, n.at, n.key, correlation,
+               jsonb_build_object('book', n.book, 'kind', n.said ->> 'kind', 'lines', n.said -> 'lines',
+                                  'about', n.said ->> 'subject_type', 'about_id', n.said ->> 'subject_id')
+        FROM draft n ORDER BY n.d
     )
-    SELECT jsonb_agg(jsonb_build_object('draft', d.n, 'id', d.entry_id, 'uuid', d.body ->> 'uuid',
-                                        'replayed', false, 'balances', d.balances))
-        INTO posted FROM draft d;
+    INSERT INTO ledger_posting (entry_id, account_id, currency_id, line, side, amount, balance_after)
+        SELECT answer.entry_ids[l.d], accounts[l.place], currency[l.place],
+               row_number() OVER (PARTITION BY l.d ORDER BY l.n), l.side, l.amount, l.balance_after
+        FROM unnest(line_draft, line_place, side, line_amount, after)
+            WITH ORDINALITY AS l (d, place, side, amount, balance_after, n)
+        WHERE NOT answer.replayed[l.d]
+        ORDER BY l.n;
 
-    RETURN jsonb_build_object('status', 'posted',
-                              'entries', coalesce(posted, '[]'::jsonb) || coalesce(replayed, '[]'::jsonb));
+    answer.status := 'posted';
+    RETURN answer;
 END $$;
 
 -- The same, and with `dry_run` undone again before it answers: the inner block is a subtransaction.
-CREATE FUNCTION ledger_post(
-    drafts jsonb, accounts bigint[], keys text[], by_name text, by_user bigint, correlation text, dry_run boolean
-) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger_post_dry(
+    accounts bigint[], drafts jsonb[], uuids uuid[], keys text[], hashes text[], ats timestamptz[], clients uuid[],
+    reverses bigint[], line_draft int[], line_place int[], line_side text[], line_amount numeric[], hold_draft int[],
+    hold_place int[], holds bigint[], hold_amount numeric[], by_name text, by_user bigint, correlation text
+) RETURNS ledger_answer LANGUAGE plpgsql AS $$
 DECLARE
-    result jsonb;
+    answer ledger_answer;
 BEGIN
-    IF NOT dry_run THEN
-        RETURN ledger_post_now(drafts, accounts, keys, by_name, by_user, correlation);
-    END IF;
-    BEGIN
-        result := ledger_post_now(drafts, accounts, keys, by_name, by_user, correlation);
-        RAISE EXCEPTION 'dry run' USING ERRCODE = 'LGDRY';
-    EXCEPTION WHEN SQLSTATE 'LGDRY' THEN
-        RETURN result;
-    END;
+    answer := ledger_post_now(accounts, drafts, uuids, keys, hashes, ats, clients, reverses, line_draft, line_place,
+                              line_side, line_amount, hold_draft, hold_place, holds, hold_amount, by_name, by_user,
+                              correlation);
+    RAISE EXCEPTION 'dry run' USING ERRCODE = 'LGDRY';
+EXCEPTION WHEN SQLSTATE 'LGDRY' THEN
+    RETURN answer;
 END $$;

@@ -11,7 +11,9 @@ from brokerage.streams.process import Streams
 
 
 class Command(BaseCommand):
-    help = "Keep one connection per trading account, follow its contracts, and answer the questions of actors."
+    help = (
+        "Keep one connection per trading account, follow its contracts, and answer the questions of actors."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = settings.CONFIG

@@ -1,0 +1,93 @@
+"""What the venue's books hold: accounts, contracts and statement lines. Immutable; changes are new values."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+
+class Refusal(Exception):
+    """The venue says no; nothing has changed. ``code`` and ``details`` go out on the wire as they are."""
+
+    def __init__(self, code: str, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    login_id: str
+    external_id: str
+    token: str
+    user_id: int
+    currency: str
+    balance: Decimal
+    is_demo: bool
+    scopes: tuple[str, ...]
+    opened_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is to be priced; ``duration`` in ``unit``: t(icks), s, m, h, d."""
+
+    contract_type: str
+    symbol: str
+    basis: Literal["stake", "payout"]
+    amount: Decimal
+    duration: int
+    unit: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A contract sold to an account.
+
+    ``entry_index`` and ``exit_index`` number the ticks that decide it; a timed contract learns its exit index at
+    expiry, so that a change of the simulator's speed moves no promise. Times are whole Unix seconds.
+    """
+
+    contract_id: int
+    login_id: str
+    app_id: int
+    terms: Terms
+    buy_price: Decimal
+    payout: Decimal
+    commission: Decimal
+    markup: Decimal
+    purchase_time: int
+    date_expiry: int
+    entry_index: int
+    exit_index: int | None
+    buy_transaction_id: int
+    status: str = "open"
+    is_expired: bool = False
+    sell_price: Decimal | None = None
+    sell_time: int | None = None
+    sell_transaction_id: int | None = None
+
+    @property
+    def is_sold(self) -> bool:
+        return self.status != "open"
+
+    @property
+    def shortcode(self) -> str:
+        terms = self.terms
+        end = f"{terms.duration}T" if terms.unit == "t" else str(self.date_expiry)
+        return f"{terms.contract_type}_{terms.symbol}_{self.payout}_{self.purchase_time}_{end}_S0P_0"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One movement of an account's balance, with the balance it left. ``at`` in whole Unix seconds."""
+
+    transaction_id: int
+    login_id: str
+    action: str
+    amount: Decimal
+    balance_after: Decimal
+    at: int
+    contract_id: int | None = None
+    reference_id: int | None = None

@@ -1,0 +1,358 @@
+"""The venue itself: it opens accounts, sells contracts, buys them back and settles them. It knows no protocol.
+
+Every method takes the time (``at``, Unix seconds) from its caller. A change is committed to the store before the
+method returns; what happened is then found in ``drain()``, for whoever streams it. One thread only.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from heapq import heappop, heappush
+from math import floor
+
+from brokerage.deriv.simulator import pricing
+from brokerage.deriv.simulator.books import Account, Contract, Line, Refusal, Terms
+from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS
+from brokerage.deriv.simulator.prices import Market, Quote
+from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, seconds_of
+from brokerage.deriv.simulator.store import Store
+
+SCOPES = ("read", "trade", "trading_information", "payments", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A line was written; ``contract`` is the one it concerns, as it is after the line."""
+
+    line: Line
+    account: Account
+    contract: Contract | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A contract has reached its end and waits to be settled."""
+
+    contract: Contract
+
+
+Event = Booked | Expired
+
+
+class Engine:
+    def __init__(self, store: Store, market: Market, rules: Rules) -> None:
+        self.store = store
+        self.market = market
+        self.rules = rules
+        self._accounts = {account.login_id: account for account in store.accounts()}
+        self._by_token = {account.token: account.login_id for account in self._accounts.values()}
+        self._by_external = {account.external_id: account.login_id for account in self._accounts.values()}
+        self._open: dict[str, dict[int, Contract]] = {login_id: {} for login_id in self._accounts}
+        self._due: list[tuple[float, int, str]] = []
+        self._events: list[Event] = []
+        contract_id, transaction_id, user_id = store.highest()
+        self._last_contract = max(contract_id, 260_000_000)
+        self._last_transaction = max(transaction_id, 510_000_000)
+        self._last_user = max(user_id, 9_000_000)
+        for stored in store.open_contracts():
+            contract = self._rescheduled(stored)
+            self._open[contract.login_id][contract.contract_id] = contract
+            self._schedule(contract)
+
+    def drain(self) -> list[Event]:
+        """What has happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # ── accounts ─────────────────────────────────────────────────────────────────────────────────────
+
+    def open_account(
+        self,
+        external_id: str,
+        currency: str,
+        balance: Decimal,
+        is_demo: bool,
+        at: float,
+        scopes: tuple[str, ...] = SCOPES,
+    ) -> Account:
+        """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet."""
+        if known := self._by_external.get(external_id):
+            account = self._accounts[known]
+            if (account.currency, account.is_demo) != (currency, is_demo):
+                raise Refusal("AccountExists", "This account exists in another currency or kind.")
+            return account
+        if currency not in CURRENCIES:
+            raise Refusal("InvalidCurrency", "Accounts are not kept in this currency.")
+        if balance < 0 or balance != balance.quantize(CENT):
+            raise Refusal("InvalidBalance", "The balance is not negative and has at most two decimals.")
+        self._last_user += 1
+        account = Account(
+            login_id=f"{'VRTC' if is_demo else 'CR'}{self._last_user}",
+            external_id=external_id,
+            token=secrets.token_urlsafe(32),
+            user_id=self._last_user,
+            currency=currency,
+            balance=Decimal("0.00"),
+            is_demo=is_demo,
+            scopes=scopes,
+            opened_at=floor(at),
+        )
+        with self.store.batch():
+            self.store.save_account(account)
+            account, line = self._move(account, "virtual_credit" if is_demo else "deposit", balance, at)
+        self._open[account.login_id] = {}
+        self._by_token[account.token] = self._by_external[external_id] = account.login_id
+        self._done(account, line, None)
+        return account
+
+    def top_up(self, login_id: str, at: float) -> Line:
+        """Bring a demo account back to its first balance. Refused for real accounts and full ones."""
+        account = self._accounts[login_id]
+        missing = self.rules.top_up_to - account.balance
+        if not account.is_demo:
+            raise Refusal("TopupVirtualError", "Only a demo account can be topped up.")
+        if missing <= 0:
+            raise Refusal("TopupVirtualError", "The balance is full already.")
+        with self.store.batch():
+            account, line = self._move(account, "virtual_credit", missing, at)
+        self._done(account, line, None)
+        return line
+
+    def account(self, login_id: str) -> Account:
+        """Raises ``KeyError`` for a stranger."""
+        return self._accounts[login_id]
+
+    def account_of(self, token: str) -> Account | None:
+        login_id = self._by_token.get(token)
+        return None if login_id is None else self._accounts[login_id]
+
+    # ── trading ──────────────────────────────────────────────────────────────────────────────────────
+
+    def price(self, terms: Terms, markup_percent: Decimal) -> pricing.Price:
+        """What the terms cost now. Refused if they are not on offer or break a limit."""
+        markup = check_markup(markup_percent)
+        check_offered(terms)
+        symbol = SYMBOLS[terms.symbol]
+        chance = pricing.win_probability(
+            terms.contract_type, symbol.volatility, seconds_of(terms), symbol.start, symbol.start
+        )
+        amount = terms.amount.quantize(CENT)
+        price = pricing.price(terms.basis, amount, chance, self.rules.commission, markup)
+        if price.ask < MIN_STAKE:
+            raise Refusal("StakeLimits", f"The stake is at least {MIN_STAKE}.", {"field": "amount"})
+        if price.payout > MAX_PAYOUT:
+            raise Refusal("PayoutLimits", f"The payout is at most {MAX_PAYOUT}.", {"field": "amount"})
+        return price
+
+    def buy(
+        self, login_id: str, terms: Terms, ceiling: Decimal, markup_percent: Decimal, app_id: int, at: float
+    ) -> tuple[Contract, Line]:
+        """Sell the account a contract at today's price, if that is not above ``ceiling``.
+
+        The entry is the next tick after ``at``; a tick contract ends as many ticks after that as it lasts.
+        """
+        self.advance(at)
+        account = self._accounts[login_id]
+        price = self.price(terms, markup_percent)
+        if terms.currency != account.currency:
+            raise Refusal(
+                "ContractBuyValidationError",
+                f"The account is kept in {account.currency}.",
+                {"field": "currency"},
+            )
+        if price.ask > ceiling:
+            raise Refusal("PriceMoved", f"The price is now {price.ask}.", {"field": "price"})
+        if len(self._open[login_id]) >= self.rules.open_positions:
+            raise Refusal("OpenPositionLimitExceeded", "The account holds too many open contracts.")
+        if price.ask > account.balance:
+            raise Refusal("InsufficientBalance", "The balance does not cover the price.")
+        entry = self.market.index_at(terms.symbol, at) + 1
+        exit_index = entry + terms.duration if terms.unit == "t" else None
+        contract = Contract(
+            contract_id=self._last_contract + 1,
+            login_id=login_id,
+            app_id=app_id,
+            terms=terms,
+            buy_price=price.ask,
+            payout=price.payout,
+            commission=price.commission,
+            markup=price.markup,
+            purchase_time=floor(at),
+            date_expiry=floor(at) + seconds_of(terms)
+            if exit_index is None
+            else self.market.quote(terms.symbol, exit_index).epoch,
+            entry_index=entry,
+            exit_index=exit_index,
+            buy_transaction_id=self._last_transaction + 1,
+        )
+        with self.store.batch():
+            account, line = self._move(account, "buy", -price.ask, at, contract)
+            self.store.save_contract(contract)
+        self._last_contract = contract.contract_id
+        self._schedule(contract)
+        self._done(account, line, contract)
+        return contract, line
+
+    def sell(self, login_id: str, contract_id: int, floor_price: Decimal, at: float) -> tuple[Contract, Line]:
+        """Buy a running contract back at its bid price, if that is not below ``floor_price``."""
+        self.advance(at)
+        contract = self.contract(login_id, contract_id)
+        if contract is None:
+            raise Refusal("NoOpenPosition", "The account has no such contract.")
+        if contract.is_sold:
+            raise Refusal("ContractAlreadySold", "This contract is over.")
+        if problem := self.resale_problem(contract, at):
+            raise problem
+        bid = self.bid(contract, at)
+        if bid < floor_price:
+            raise Refusal("PriceMoved", f"The bid price is now {bid}.", {"field": "price"})
+        return self._close(contract, "sold", bid, at)
+
+    def advance(self, at: float) -> None:
+        """Let time pass: contracts that have reached their end expire, and settle ``settle_delay`` later."""
+        while self._due and self._due[0][0] <= at:
+            _, contract_id, login_id = heappop(self._due)
+            contract = self._open[login_id].get(contract_id)
+            if contract is None:
+                continue
+            if not contract.is_expired:
+                self._expire(contract)
+            else:
+                won = self._has_won(contract)
+                self._close(
+                    contract, "won" if won else "lost", contract.payout if won else Decimal("0.00"), at
+                )
+
+    def next_due(self) -> float | None:
+        """When the next contract expires or settles."""
+        return self._due[0][0] if self._due else None
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────
+
+    def contract(self, login_id: str, contract_id: int) -> Contract | None:
+        """The account's contract, open or closed."""
+        if found := self._open[login_id].get(contract_id):
+            return found
+        stored = self.store.contract(contract_id)
+        return stored if stored is not None and stored.login_id == login_id else None
+
+    def open_contracts(self, login_id: str) -> list[Contract]:
+        """Oldest first."""
+        return list(self._open[login_id].values())
+
+    def entry(self, contract: Contract, at: float) -> Quote | None:
+        """The entry tick, once it has happened."""
+        if self.market.index_at(contract.terms.symbol, at) < contract.entry_index:
+            return None
+        return self.market.quote(contract.terms.symbol, contract.entry_index)
+
+    def resale_problem(self, contract: Contract, at: float) -> Refusal | None:
+        """Why the venue would not buy the contract back now; ``None`` if it would."""
+        last = self.market.index_at(contract.terms.symbol, at)
+        if contract.terms.unit == "t":
+            return Refusal("ResaleNotOffered", "Contracts that last a number of ticks are not bought back.")
+        if contract.is_expired or at >= contract.date_expiry:
+            return Refusal("ResaleNotOffered", "The contract has expired.")
+        if last < contract.entry_index:
+            return Refusal("InvalidSellContractProposal", "The contract waits for its entry tick.")
+        if last == contract.entry_index:
+            return Refusal("SellAtEntryTick", "The contract is at its entry tick; wait for the next one.")
+        return None
+
+    def bid(self, contract: Contract, at: float) -> Decimal:
+        """What the contract is worth to the venue now. Between expiry and settlement: what it will pay."""
+        if contract.is_expired:
+            return contract.payout if self._has_won(contract) else Decimal("0.00")
+        symbol = SYMBOLS[contract.terms.symbol]
+        spot = self.market.last(symbol.code, at)
+        entry = self.entry(contract, at) or spot
+        if contract.exit_index is None:
+            seconds = (contract.date_expiry - at) * self.market.clock.speed
+        else:
+            seconds = (contract.exit_index - max(spot.index, contract.entry_index)) * symbol.interval
+        chance = pricing.win_probability(
+            contract.terms.contract_type, symbol.volatility, seconds, spot.price, entry.price
+        )
+        return pricing.bid(contract.payout, chance, self.rules.commission)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _has_won(self, contract: Contract) -> bool:
+        assert contract.exit_index is not None, "an expired contract has its exit tick"
+        symbol = contract.terms.symbol
+        entry = self.market.quote(symbol, contract.entry_index).price
+        end = self.market.quote(symbol, contract.exit_index).price
+        return end > entry if contract.terms.contract_type == "CALL" else end < entry
+
+    def _rescheduled(self, contract: Contract) -> Contract:
+        """A tick contract ends with its exit tick, whose time depends on the simulator's speed."""
+        if contract.terms.unit != "t" or contract.exit_index is None:
+            return contract
+        return replace(
+            contract, date_expiry=self.market.quote(contract.terms.symbol, contract.exit_index).epoch
+        )
+
+    def _schedule(self, contract: Contract) -> None:
+        end = (
+            float(contract.date_expiry)
+            if contract.exit_index is None or contract.terms.unit != "t"
+            else self.market.time_of(contract.terms.symbol, contract.exit_index)
+        )
+        due = end + self.rules.settle_delay if contract.is_expired else end
+        heappush(self._due, (due, contract.contract_id, contract.login_id))
+
+    def _expire(self, contract: Contract) -> None:
+        exit_index = contract.exit_index
+        if exit_index is None:
+            exit_index = self.market.index_at(contract.terms.symbol, contract.date_expiry)
+        expired = replace(contract, is_expired=True, exit_index=exit_index)
+        with self.store.batch():
+            self.store.save_contract(expired)
+        self._open[contract.login_id][contract.contract_id] = expired
+        self._schedule(expired)
+        self._events.append(Expired(expired))
+
+    def _close(self, contract: Contract, status: str, amount: Decimal, at: float) -> tuple[Contract, Line]:
+        closed = replace(
+            contract,
+            status=status,
+            sell_price=amount,
+            sell_time=floor(at),
+            sell_transaction_id=self._last_transaction + 1,
+            exit_index=contract.exit_index
+            if contract.is_expired
+            else self.market.index_at(contract.terms.symbol, at),
+        )
+        with self.store.batch():
+            account, line = self._move(self._accounts[contract.login_id], "sell", amount, at, closed)
+            self.store.save_contract(closed)
+        del self._open[contract.login_id][contract.contract_id]
+        self._done(account, line, closed)
+        return closed, line
+
+    def _move(
+        self, account: Account, action: str, amount: Decimal, at: float, contract: Contract | None = None
+    ) -> tuple[Account, Line]:
+        """Write the line and the balance it leaves; inside a batch, before memory changes."""
+        after = replace(account, balance=account.balance + amount)
+        line = Line(
+            transaction_id=self._last_transaction + 1,
+            login_id=account.login_id,
+            action=action,
+            amount=amount,
+            balance_after=after.balance,
+            at=floor(at),
+            contract_id=None if contract is None else contract.contract_id,
+            reference_id=contract.buy_transaction_id if contract and action == "sell" else None,
+        )
+        self.store.save_account(after)
+        self.store.add_line(line)
+        return after, line
+
+    def _done(self, account: Account, line: Line, contract: Contract | None) -> None:
+        """The batch is committed: memory follows, and the event goes out."""
+        self._last_transaction = line.transaction_id
+        self._accounts[account.login_id] = account
+        if contract is not None and not contract.is_sold:
+            self._open[account.login_id][contract.contract_id] = contract
+        self._events.append(Booked(line, account, contract))

@@ -1,0 +1,214 @@
+"""The books' file: one SQLite database, in WAL mode, decimals as text.
+
+A batch is committed before anyone is told about it. WAL with ``synchronous=NORMAL`` survives the death of the
+process at any moment (a power cut may lose the last commits, which is fine for a simulator).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+
+from brokerage.deriv.simulator.books import Account, Contract, Line, Terms
+from brokerage.deriv.simulator.clock import Stretch
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stretches (wall REAL NOT NULL, market REAL NOT NULL, speed REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS accounts (
+    login_id TEXT PRIMARY KEY, external_id TEXT NOT NULL UNIQUE, token TEXT NOT NULL UNIQUE,
+    user_id INTEGER NOT NULL, currency TEXT NOT NULL, balance TEXT NOT NULL, is_demo INTEGER NOT NULL,
+    scopes TEXT NOT NULL, opened_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS contracts (
+    contract_id INTEGER PRIMARY KEY, login_id TEXT NOT NULL REFERENCES accounts, app_id INTEGER NOT NULL,
+    terms TEXT NOT NULL, buy_price TEXT NOT NULL, payout TEXT NOT NULL, commission TEXT NOT NULL,
+    markup TEXT NOT NULL, purchase_time INTEGER NOT NULL, date_expiry INTEGER NOT NULL,
+    entry_index INTEGER NOT NULL, exit_index INTEGER, buy_transaction_id INTEGER NOT NULL,
+    status TEXT NOT NULL, is_expired INTEGER NOT NULL, sell_price TEXT, sell_time INTEGER,
+    sell_transaction_id INTEGER);
+CREATE INDEX IF NOT EXISTS contracts_by_account ON contracts (login_id, purchase_time);
+CREATE INDEX IF NOT EXISTS contracts_open ON contracts (contract_id) WHERE status = 'open';
+CREATE TABLE IF NOT EXISTS lines (
+    transaction_id INTEGER PRIMARY KEY, login_id TEXT NOT NULL REFERENCES accounts, action TEXT NOT NULL,
+    amount TEXT NOT NULL, balance_after TEXT NOT NULL, at INTEGER NOT NULL, contract_id INTEGER,
+    reference_id INTEGER);
+CREATE INDEX IF NOT EXISTS lines_by_account ON lines (login_id, at);
+"""
+_FOREVER = 1 << 62
+
+
+class Store:
+    def __init__(self, path: Path | None) -> None:
+        """Open or make the file; ``None`` keeps the books in memory, for trials of the engine alone."""
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """All writes inside are committed together at the end, or not at all."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # ── what the file was made with ──────────────────────────────────────────────────────────────────
+
+    def meta(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def stretches(self) -> list[Stretch]:
+        return [Stretch(*row) for row in self._db.execute("SELECT * FROM stretches ORDER BY wall, rowid")]
+
+    def add_stretch(self, stretch: Stretch) -> None:
+        self._db.execute(
+            "INSERT INTO stretches VALUES (?, ?, ?)", (stretch.wall, stretch.market, stretch.speed)
+        )
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+    def save_account(self, account: Account) -> None:
+        self._save(
+            "accounts",
+            (
+                account.login_id,
+                account.external_id,
+                account.token,
+                account.user_id,
+                account.currency,
+                str(account.balance),
+                account.is_demo,
+                " ".join(account.scopes),
+                account.opened_at,
+            ),
+        )
+
+    def save_contract(self, contract: Contract) -> None:
+        values = [getattr(contract, field.name) for field in fields(contract)]
+        self._save("contracts", tuple(_column(value) for value in values))
+
+    def add_line(self, line: Line) -> None:
+        self._save("lines", tuple(_column(getattr(line, field.name)) for field in fields(line)), "INSERT")
+
+    def _save(self, table: str, values: tuple[object, ...], verb: str = "REPLACE") -> None:
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"{verb} INTO {table} VALUES ({marks})", values)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    def accounts(self) -> list[Account]:
+        rows = self._db.execute("SELECT * FROM accounts")
+        return [
+            Account(login_id, external_id, token, user_id, currency, Decimal(balance), bool(demo), scopes, at)
+            for login_id, external_id, token, user_id, currency, balance, demo, words, at in rows
+            for scopes in (tuple(words.split()),)
+        ]
+
+    def open_contracts(self) -> list[Contract]:
+        rows = self._db.execute("SELECT * FROM contracts WHERE status = 'open' ORDER BY contract_id")
+        return [_contract(row) for row in rows]
+
+    def contract(self, contract_id: int) -> Contract | None:
+        row = self._db.execute("SELECT * FROM contracts WHERE contract_id = ?", (contract_id,)).fetchone()
+        return None if row is None else _contract(row)
+
+    def contracts(self, login_id: str) -> list[Contract]:
+        """Every contract of the account, open and closed, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM contracts WHERE login_id = ? ORDER BY contract_id", (login_id,)
+        )
+        return [_contract(row) for row in rows]
+
+    def closed_contracts(
+        self,
+        login_id: str,
+        since: int | None,
+        until: int | None,
+        types: tuple[str, ...],
+        limit: int,
+        offset: int,
+        ascending: bool,
+    ) -> list[Contract]:
+        """Contracts that are over, by time of purchase (``since`` ≤ time ≤ ``until``)."""
+        direction = "ASC" if ascending else "DESC"
+        chosen = f"AND json_extract(terms, '$[0]') IN ({', '.join('?' * len(types))})" if types else ""
+        rows = self._db.execute(
+            "SELECT * FROM contracts WHERE login_id = ? AND status <> 'open' AND purchase_time BETWEEN ? AND ? "
+            f"{chosen} ORDER BY purchase_time {direction}, contract_id {direction} LIMIT ? OFFSET ?",
+            (login_id, since or 0, _FOREVER if until is None else until, *types, limit, offset),
+        )
+        return [_contract(row) for row in rows]
+
+    def lines(
+        self,
+        login_id: str,
+        since: int | None = None,
+        until: int | None = None,
+        action: str | None = None,
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[Line]:
+        """Statement lines, newest first (``since`` ≤ time ≤ ``until``)."""
+        rows = self._db.execute(
+            "SELECT * FROM lines WHERE login_id = ? AND at BETWEEN ? AND ? AND (? IS NULL OR action = ?) "
+            "ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
+            (login_id, since or 0, _FOREVER if until is None else until, action, action, limit, offset),
+        )
+        return [
+            Line(number, login, action, Decimal(amount), Decimal(after), at, contract_id, reference)
+            for number, login, action, amount, after, at, contract_id, reference in rows
+        ]
+
+    def highest(self) -> tuple[int, int, int]:
+        """The highest contract, transaction and user number given out so far; 0 for none."""
+        row = self._db.execute(
+            "SELECT (SELECT max(contract_id) FROM contracts), (SELECT max(transaction_id) FROM lines), "
+            "(SELECT max(user_id) FROM accounts)"
+        ).fetchone()
+        return row[0] or 0, row[1] or 0, row[2] or 0
+
+
+def _column(value: object) -> object:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Terms):
+        return json.dumps(
+            [
+                value.contract_type,
+                value.symbol,
+                value.basis,
+                str(value.amount),
+                value.duration,
+                value.unit,
+                value.currency,
+            ]
+        )
+    return value
+
+
+def _contract(row: tuple[object, ...]) -> Contract:
+    names = [field.name for field in fields(Contract)]
+    values: dict[str, object] = dict(zip(names, row, strict=True))
+    kind, symbol, basis, amount, duration, unit, currency = json.loads(str(values["terms"]))
+    values["terms"] = Terms(kind, symbol, basis, Decimal(amount), duration, unit, currency)
+    values["is_expired"] = bool(values["is_expired"])
+    for name in ("buy_price", "payout", "commission", "markup", "sell_price"):
+        text = values[name]
+        values[name] = None if text is None else Decimal(str(text))
+    return Contract(**values)  # type: ignore[arg-type]

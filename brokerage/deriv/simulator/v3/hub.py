@@ -1,0 +1,91 @@
+"""All v3 connections: it takes them in, and passes on to them what happens at the venue."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from brokerage.deriv.simulator.engine import Event
+from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.prices import Quote
+from brokerage.deriv.simulator.pulse import Pulse
+from brokerage.deriv.simulator.v3.limits import Limits
+from brokerage.deriv.simulator.v3.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Hub:
+    def __init__(self, pulse: Pulse, faults: Faults, limits: Limits, idle_seconds: float = 120.0) -> None:
+        """A connection on which nothing was asked for ``idle_seconds`` is closed."""
+        self._pulse = pulse
+        self._faults = faults
+        self._limits = limits
+        self._idle_seconds = idle_seconds
+        self._sessions: set[Session] = set()
+        self._numbers = itertools.count(1)
+
+    def watched(self) -> set[str]:
+        return {
+            code
+            for session in self._sessions
+            for stream in session.streams.values()
+            for code in stream.symbols()
+        }
+
+    def happened(self, events: list[Event], at: float) -> None:
+        for event in events:
+            for session in self._sessions:
+                session.happened(event, at)
+
+    def ticked(self, quotes: list[Quote], at: float) -> None:
+        for session in self._sessions:
+            session.ticked(quotes, at)
+
+    async def serve(self, socket: WebSocket, app_id: int) -> None:
+        """One connection, until either side ends it."""
+        await socket.accept()
+        session = Session(f"v3-{next(self._numbers)}", app_id, self._pulse, self._faults, self._limits)
+        self._sessions.add(session)
+        writer = asyncio.create_task(self._write(socket, session))
+        try:
+            await self._read(socket, session)
+        finally:
+            self._sessions.discard(session)
+            session.end()
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+
+    async def _read(self, socket: WebSocket, session: Session) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    message = await socket.receive()
+            except TimeoutError:
+                logger.info("connection %s was idle and is closed", session.name)
+                await _close(socket, 1000)
+                return
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            session.receive(message.get("bytes", b"") if text is None else text)
+
+    async def _write(self, socket: WebSocket, session: Session) -> None:
+        while True:
+            text = await session.outgoing.get()
+            try:
+                if text is None:
+                    await _close(socket, 1001)
+                    return
+                await socket.send_text(text)
+            except (WebSocketDisconnect, RuntimeError, OSError):
+                logger.debug("connection %s is gone; the rest is not sent", session.name)
+                return
+
+
+async def _close(socket: WebSocket, code: int) -> None:
+    if socket.application_state is WebSocketState.CONNECTED:
+        await socket.close(code)

@@ -1,0 +1,232 @@
+"""How a trade comes to us: placed by a client, withdrawn while queued, or asked to be sold early."""
+
+import hashlib
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from django.db import IntegrityError, transaction
+
+from backoffice.errors import DomainError, InvalidInput, KeyReused, NotAllowed, NotFound
+from backoffice.logs import correlation
+from backoffice.models import User
+from backoffice.money import parse_amount
+from backoffice.wake import wake
+from backoffice.who import By
+from brokerage import accounts, trades
+from brokerage.models import Instrument, Trade, TradingAccount
+from compliance.models import Membership
+from ledger import holds
+
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class UnknownInstrument(DomainError):
+    """There is no such instrument, or it is not offered now."""
+
+    code = "UNKNOWN_INSTRUMENT"
+    field = "symbol"
+
+
+class StakeOutOfRange(DomainError):
+    """The stake is below or above what may be staked on this instrument."""
+
+    code = "STAKE_OUT_OF_RANGE"
+    field = "stake"
+
+
+class DurationNotOffered(DomainError):
+    """The instrument is not offered for that long, or that short."""
+
+    code = "DURATION_NOT_OFFERED"
+    field = "duration"
+
+
+class NotQueued(DomainError):
+    """The trade is no longer queued, so it cannot be withdrawn."""
+
+    code = "NOT_QUEUED"
+
+
+class NotOpen(DomainError):
+    """The trade is not open, so there is nothing to sell."""
+
+    code = "NOT_OPEN"
+
+
+def place(
+    *,
+    account: TradingAccount,
+    symbol: str,
+    side: str,
+    stake: str | Decimal,
+    duration: int,
+    duration_unit: str,
+    by: By,
+    at: datetime,
+    key: str,
+    source: str = Trade.Source.CLIENT,
+) -> Trade:
+    """Take a client's trade: its stake is held at once, and a worker buys it at the venue.
+
+    `stake` is in the account's currency and never rounded. The same key with the same content returns the first
+    trade; nothing moves twice. Locks the mirror's cash account. Nothing is sent to the venue here.
+
+    :raises AccountNotReady: if the account is not open at the venue.
+    :raises UnknownInstrument: if the symbol is not offered.
+    :raises InvalidAmount: if the stake has too many decimals or is not a number.
+    :raises StakeOutOfRange: if the stake is below or above the instrument's limits.
+    :raises DurationNotOffered: if the duration is outside the instrument's offer.
+    :raises InsufficientFunds: if the account's available balance is below the stake.
+    :raises KeyReused: if the key was used with other content.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]{1,100}", key):
+        raise InvalidInput("A key is 1 to 100 printable characters without spaces.", field="key")
+    if side not in Trade.Side.values:
+        raise InvalidInput("A side is CALL (rise) or PUT (fall).", field="side")
+    amount = parse_amount(stake, exponent=account.currency.exponent, field="stake")
+    content = f"{account.uuid}|{symbol}|{side}|{amount}|{duration}|{duration_unit}"
+    content_hash = hashlib.sha256(content.encode()).hexdigest()
+    if (first := _placed_before(account, key, content_hash)) is not None:
+        return first
+    accounts.check_may_trade(account)
+    instrument = Instrument.objects.offered().filter(symbol=symbol).first()
+    if instrument is None:
+        raise UnknownInstrument(f"“{symbol[:30]}” is not offered.")
+    check_stake(instrument, amount, account.currency_id)
+    check_duration(instrument, duration, duration_unit)
+    try:
+        with transaction.atomic():
+            trade = Trade.objects.create(
+                client=account.client,
+                account=account,
+                instrument=instrument,
+                side=side,
+                stake=amount,
+                currency=account.currency_id,
+                duration=duration,
+                duration_unit=duration_unit,
+                source=source,
+                key=key,
+                content_hash=content_hash,
+                correlation_id=correlation.get(),
+                markup_rate=account.markup_rate
+                if account.markup_rate is not None
+                else account.client.markup_rate,
+                placed_at=at,
+                changed_at=at,
+            )
+            trade.hold = holds.place(
+                account=account.cash,
+                amount=amount,
+                purpose="stake",
+                by=by,
+                at=at,
+                key=f"trade:{trade.uuid}:stake",
+                subject=("trade", trade.uuid),
+                client_id=account.client.uuid,
+            ).hold
+            trade.save(update_fields=["hold"])
+            trades.announce("trade.placed", trade, by=by, at=at, stake=amount, symbol=symbol)
+            wake("trading.submit", trade.pk)
+    except IntegrityError as found:
+        # Two requests with one key at the same time: the second finds the first one's row.
+        if "trade_key_once" not in str(found):
+            raise
+        first = _placed_before(account, key, content_hash)
+        if first is None:
+            raise
+        return first
+    return trade
+
+
+def _placed_before(account: TradingAccount, key: str, content_hash: str) -> Trade | None:
+    first = (
+        Trade.objects.filter(client=account.client_id, key=key)
+        .select_related("instrument", "account")
+        .first()
+    )
+    if first is not None and first.content_hash != content_hash:
+        raise KeyReused("This key was used before for another trade.")
+    return first
+
+
+def check_stake(instrument: Instrument, stake: Decimal, currency: str) -> None:
+    """:raises StakeOutOfRange: if the stake is outside the instrument's limits."""
+    if not instrument.min_stake <= stake <= instrument.max_stake:
+        raise StakeOutOfRange(
+            f"A stake on {instrument.name} is {instrument.min_stake:,.2f} to {instrument.max_stake:,.2f} {currency}."
+        )
+
+
+def check_duration(instrument: Instrument, duration: int, unit: str) -> None:
+    """:raises DurationNotOffered: if the instrument is not offered for this duration."""
+    if unit == Trade.Unit.TICKS:
+        offered, low, high, word = duration, instrument.min_ticks, instrument.max_ticks, "ticks"
+    elif unit in SECONDS:
+        offered, low, high, word = (
+            duration * SECONDS[unit], instrument.min_seconds, instrument.max_seconds, "seconds",
+        )  # fmt: skip
+    else:
+        raise InvalidInput("A duration is counted in t, s, m, h or d.", field="duration_unit")
+    if not low <= offered <= high:
+        raise DurationNotOffered(f"{instrument.name} is offered for {low} to {high} {word}.")
+
+
+def withdraw(trade: Trade, *, by: By, at: datetime) -> Trade:
+    """Take back a trade that was not sent yet; its stake is free again. Twice is once.
+
+    :raises NotQueued: if it was already sent or has ended.
+    """
+    with trades.moving(trade) as trade:
+        if trade.state == Trade.State.WITHDRAWN:
+            return trade
+        if trade.state != Trade.State.QUEUED:
+            raise NotQueued(
+                f"The trade is {trade.get_state_display().lower()}; only a queued one can be withdrawn."
+            )
+        trades.free_stake(trade, by=by, at=at)
+        return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at)
+
+
+def request_sale(trade: Trade, *, by: By, at: datetime, reason: str = "") -> Trade:
+    """Ask the venue to buy the contract back now, at its price. The venue's answer settles the trade.
+
+    A second request while the first runs changes nothing.
+
+    :raises NotOpen: if the trade is not open.
+    """
+    with trades.moving(trade) as trade:
+        if trade.state != Trade.State.OPEN:
+            raise NotOpen(f"The trade is {trade.get_state_display().lower()}; only an open one can be sold.")
+        if trade.sale_requested_at is None:
+            trade.sale_requested_at = at
+            trade.problem_code = trade.problem = ""
+            trades.save(trade, at)
+            trades.announce("trade.sale_requested", trade, by=by, at=at, reason=reason[:200])
+        wake("trading.sell", trade.pk)
+    return trade
+
+
+def of_user(user: User, public_id: object) -> Trade:
+    """One of this user's trades.
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    """
+    found = (
+        Trade.objects.of_user(user).select_related("instrument", "account", "client").filter(uuid=public_id)
+    )
+    trade = found.first()
+    if trade is None:
+        raise NotFound("There is no such trade.", field="id")
+    return trade
+
+
+def check_may_act(user: User, account: TradingAccount) -> None:
+    """:raises NotAllowed: if the user may look at this client's money but not trade with it."""
+    role = (
+        Membership.objects.filter(user=user, client=account.client_id).values_list("role", flat=True).first()
+    )
+    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
+        raise NotAllowed("You may look at this account, not trade on it.")
