@@ -45,7 +45,9 @@ def test_a_safe_production_has_no_dangers() -> None:
         ("metrics_token", "", "METRICS_TOKEN"),
     ],
 )
-def test_each_danger_is_refused_with_one_sentence_that_names_the_setting(setting: str, value: Any, named: str) -> None:
+def test_each_danger_is_refused_with_one_sentence_that_names_the_setting(
+    setting: str, value: Any, named: str
+) -> None:
     dangers = Configuration(**SAFE | {setting: value}).dangers()
     assert len(dangers) == 1
     assert dangers[0].startswith(named)

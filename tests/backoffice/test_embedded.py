@@ -156,7 +156,9 @@ def test_a_pid_file_whose_number_now_belongs_to_a_stranger_does_not_block_the_st
         stranger.kill()
 
 
-def test_two_starters_at_once_share_one_pair_of_servers_and_the_last_one_out_stops_them(data_dir: Path) -> None:
+def test_two_starters_at_once_share_one_pair_of_servers_and_the_last_one_out_stops_them(
+    data_dir: Path,
+) -> None:
     embedded.stop(data_dir)
     one, two = user_of(data_dir), user_of(data_dir)
     assert says_using(one) and says_using(two)
