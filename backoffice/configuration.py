@@ -105,6 +105,11 @@ class Configuration(BaseSettings):
     def origins(self) -> list[str]:
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
+    @property
+    def venue_url(self) -> str:
+        """Where Deriv's v3 API answers: the real one if it is set, else the simulator of this machine."""
+        return self.deriv_url or f"ws://127.0.0.1:{self.deriv_sim_port}/websockets/v3"
+
     def dangers(self) -> list[str]:
         """What would be unsafe in production, a sentence each, saying how to mend it."""
         found = []
@@ -178,7 +183,6 @@ def configuration() -> Configuration:
         found.secret_key = found.secret_key or _kept(found.data_dir / "secret_key", 48)
         found.field_keys = found.field_keys or _kept(found.data_dir / "field_key", 32)
     found.public_url = found.public_url or f"http://localhost:{found.port}"
-    found.deriv_url = found.deriv_url or f"ws://127.0.0.1:{found.deriv_sim_port}/websockets/v3"
     if found.graphql_introspection is None:
         found.graphql_introspection = found.demo
     return found

@@ -205,3 +205,20 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"token {self.pk} of session {self.session_id}"
+
+
+class RequestKey(models.Model):
+    """An idempotency key somebody used on a verb, and a hash of what they asked for with it."""
+
+    id = models.BigAutoField(primary_key=True)
+    by = models.CharField(max_length=64)
+    verb = models.CharField(max_length=48)
+    key = models.CharField(max_length=100)
+    content_hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["by", "verb", "key"], name="request_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.key}"

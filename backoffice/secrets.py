@@ -24,6 +24,19 @@ def _cipher() -> MultiFernet:
     )
 
 
+def seal(text: str) -> str:
+    """Text that only this deployment can read or make: for cursors and links that leave it."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """What was sealed. :raises UnreadableSecret: if it was not sealed here."""
+    try:
+        return _cipher().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise UnreadableSecret("This was not sealed by this deployment.") from None
+
+
 class EncryptedField(models.TextField):
     """Text that only this deployment can read. It cannot be searched, exported, or kept in history.
 
@@ -31,14 +44,14 @@ class EncryptedField(models.TextField):
     """
 
     def get_prep_value(self, value: Any) -> Any:
-        return value if not value else _cipher().encrypt(str(value).encode()).decode()
+        return seal(str(value)) if value else value
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> str | None:
         if not value:
             return value
         try:
-            return _cipher().decrypt(value.encode()).decode()
-        except InvalidToken:
+            return unseal(value)
+        except UnreadableSecret:
             raise UnreadableSecret(
                 f"{self.model.__name__}.{self.name}: no key of FIELD_KEYS decrypts it."
             ) from None

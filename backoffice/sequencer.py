@@ -23,8 +23,16 @@ COLUMNS: Final = (
 )
 
 
-def sequence(limit: int = 500) -> list[int]:
-    """Give up to `limit` committed events their positions, in the order of their ids; returns the positions.
+@dataclass(frozen=True, slots=True)
+class Sequenced:
+    """What one pass did: the positions it gave, in order, and the clients whose events they are."""
+
+    positions: list[int]
+    clients: set[str]
+
+
+def sequence(limit: int = 500) -> Sequenced:
+    """Give up to `limit` committed events their positions, in the order of their ids.
 
     Any number of processes may call this: one works, the others return at once with nothing. Events of
     transactions still open are not seen and follow later, with higher positions.
@@ -32,7 +40,7 @@ def sequence(limit: int = 500) -> list[int]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
-            return []
+            return Sequenced([], set())
         cursor.execute(
             "SELECT position, hash FROM backoffice_event WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1"
         )
@@ -41,11 +49,13 @@ def sequence(limit: int = 500) -> list[int]:
         cursor.execute(
             f"SELECT {COLUMNS} FROM backoffice_event WHERE position IS NULL ORDER BY id LIMIT %s", [limit]
         )
-        ids, positions, hashes = [], [], []
+        ids, positions, hashes, clients = [], [], [], set()
         for row in cursor.fetchall():
             position += 1
             previous = chain(previous, position, row)
             ids.append(row[0])
+            if row[6] is not None:
+                clients.add(str(row[6]))
             positions.append(position)
             hashes.append(previous)
         if ids:
@@ -55,7 +65,7 @@ def sequence(limit: int = 500) -> list[int]:
                 "WHERE backoffice_event.id = given.id",
                 [ids, positions, hashes],
             )
-    return positions
+    return Sequenced(positions, clients)
 
 
 def chain(previous: bytes, position: int, row: tuple[Any, ...]) -> bytes:

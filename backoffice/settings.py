@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_dramatiq",
+    "strawberry_django",
     "backoffice",
     "compliance",
     "ledger",
@@ -128,6 +129,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+DERIV_SIM_PORT = CONFIG.deriv_sim_port
+DERIV_SIM_DATA = CONFIG.data_dir / "deriv-simulator.sqlite3"
 
 DRAMATIQ_BROKER = {  # set whole: the package's own defaults name middleware that no longer exists
     "BROKER": "jobs.broker.make_broker",

@@ -1,7 +1,7 @@
 """Every address of the one origin."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from backoffice import health
@@ -9,6 +9,7 @@ from backoffice import health
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("graphql/", include("graphql_api.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.show_metrics),

@@ -24,12 +24,16 @@ def open_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
     """
     if account.state != TradingAccount.State.OPENING:
         return account
-    venue = urlsplit(settings.CONFIG.deriv_url)
+    venue = urlsplit(settings.CONFIG.venue_url)
     scheme = "https" if venue.scheme == "wss" else "http"
     try:
         answer = httpx.put(
             f"{scheme}://{venue.netloc}/simulator/accounts/{account.uuid}",
-            json={"currency": account.currency_id, "balance": f"{account.opening_balance:f}", "is_demo": True},
+            json={
+                "currency": account.currency_id,
+                "balance": f"{account.opening_balance:f}",
+                "is_demo": True,
+            },
             timeout=TIMEOUT_SECONDS,
         )
     except httpx.HTTPError as found:
@@ -41,7 +45,9 @@ def open_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
         login_id, token = str(given["login_id"]), str(given["token"])
         balance = parse_amount(given["balance"], exponent=account.currency.exponent)
     except (ValueError, KeyError) as found:
-        raise MalformedAnswer("BAD_ANSWER", "The venue's answer to opening an account makes no sense.") from found
+        raise MalformedAnswer(
+            "BAD_ANSWER", "The venue's answer to opening an account makes no sense."
+        ) from found
     return accounts.confirm_opened(
         account, login_id=login_id, token=token, balance=balance, by=By.system("streams"), at=now()
     )

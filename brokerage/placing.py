@@ -1,13 +1,13 @@
 """How a trade comes to us: placed by a client, withdrawn while queued, or asked to be sold early."""
 
 import hashlib
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from django.db import IntegrityError, transaction
 
+from backoffice import keys
 from backoffice.errors import DomainError, InvalidInput, KeyReused, NotAllowed, NotFound
 from backoffice.logs import correlation
 from backoffice.models import User
@@ -81,21 +81,15 @@ def place(
     :raises InsufficientFunds: if the account's available balance is below the stake.
     :raises KeyReused: if the key was used with other content.
     """
-    if not re.fullmatch(r"[\x21-\x7e]{1,100}", key):
-        raise InvalidInput("A key is 1 to 100 printable characters without spaces.", field="key")
-    if side not in Trade.Side.values:
-        raise InvalidInput("A side is CALL (rise) or PUT (fall).", field="side")
+    keys.check(key)
     amount = parse_amount(stake, exponent=account.currency.exponent, field="stake")
     content = f"{account.uuid}|{symbol}|{side}|{amount}|{duration}|{duration_unit}"
     content_hash = hashlib.sha256(content.encode()).hexdigest()
     if (first := _placed_before(account, key, content_hash)) is not None:
         return first
-    accounts.check_may_trade(account)
-    instrument = Instrument.objects.offered().filter(symbol=symbol).first()
-    if instrument is None:
-        raise UnknownInstrument(f"“{symbol[:30]}” is not offered.")
-    check_stake(instrument, amount, account.currency_id)
-    check_duration(instrument, duration, duration_unit)
+    amount, instrument = check_terms(
+        account, symbol=symbol, side=side, stake=amount, duration=duration, duration_unit=duration_unit
+    )
     try:
         with transaction.atomic():
             trade = Trade.objects.create(
@@ -111,9 +105,7 @@ def place(
                 key=key,
                 content_hash=content_hash,
                 correlation_id=correlation.get(),
-                markup_rate=account.markup_rate
-                if account.markup_rate is not None
-                else account.client.markup_rate,
+                markup_rate=_markup_rate(account),
                 placed_at=at,
                 changed_at=at,
             )
@@ -141,6 +133,11 @@ def place(
     return trade
 
 
+def _markup_rate(account: TradingAccount) -> Decimal | None:
+    """The account's own markup, else the client's, else none: the application's registered one applies."""
+    return account.markup_rate if account.markup_rate is not None else account.client.markup_rate
+
+
 def _placed_before(account: TradingAccount, key: str, content_hash: str) -> Trade | None:
     first = (
         Trade.objects.filter(client=account.client_id, key=key)
@@ -150,6 +147,31 @@ def _placed_before(account: TradingAccount, key: str, content_hash: str) -> Trad
     if first is not None and first.content_hash != content_hash:
         raise KeyReused("This key was used before for another trade.")
     return first
+
+
+def check_terms(
+    account: TradingAccount,
+    *,
+    symbol: str,
+    side: str,
+    stake: str | Decimal,
+    duration: int,
+    duration_unit: str,
+) -> tuple[Decimal, Instrument]:
+    """The exact stake and the instrument of terms that may be traded on this account.
+
+    :raises DomainError: as `place`, for the first thing that is wrong.
+    """
+    if side not in Trade.Side.values:
+        raise InvalidInput("A side is CALL (rise) or PUT (fall).", field="side")
+    amount = parse_amount(stake, exponent=account.currency.exponent, field="stake")
+    accounts.check_may_trade(account)
+    instrument = Instrument.objects.offered().filter(symbol=symbol).first()
+    if instrument is None:
+        raise UnknownInstrument(f"“{symbol[:30]}” is not offered.")
+    check_stake(instrument, amount, account.currency_id)
+    check_duration(instrument, duration, duration_unit)
+    return amount, instrument
 
 
 def check_stake(instrument: Instrument, stake: Decimal, currency: str) -> None:
@@ -174,12 +196,14 @@ def check_duration(instrument: Instrument, duration: int, unit: str) -> None:
         raise DurationNotOffered(f"{instrument.name} is offered for {low} to {high} {word}.")
 
 
-def withdraw(trade: Trade, *, by: By, at: datetime) -> Trade:
+def withdraw(trade: Trade, *, by: By, at: datetime, key: str) -> Trade:
     """Take back a trade that was not sent yet; its stake is free again. Twice is once.
 
     :raises NotQueued: if it was already sent or has ended.
+    :raises KeyReused: if the key was used to withdraw another trade.
     """
     with trades.moving(trade) as trade:
+        keys.claim(by=by, verb="trade.withdraw", key=key, content=str(trade.uuid), at=at)
         if trade.state == Trade.State.WITHDRAWN:
             return trade
         if trade.state != Trade.State.QUEUED:
@@ -190,14 +214,16 @@ def withdraw(trade: Trade, *, by: By, at: datetime) -> Trade:
         return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at)
 
 
-def request_sale(trade: Trade, *, by: By, at: datetime, reason: str = "") -> Trade:
+def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
     """Ask the venue to buy the contract back now, at its price. The venue's answer settles the trade.
 
     A second request while the first runs changes nothing.
 
     :raises NotOpen: if the trade is not open.
+    :raises KeyReused: if the key was used to sell another trade.
     """
     with trades.moving(trade) as trade:
+        keys.claim(by=by, verb="trade.sell", key=key, content=str(trade.uuid), at=at)
         if trade.state != Trade.State.OPEN:
             raise NotOpen(f"The trade is {trade.get_state_display().lower()}; only an open one can be sold.")
         if trade.sale_requested_at is None:

@@ -30,6 +30,11 @@ def reference() -> None:
         Instrument.objects.get_or_create(symbol=row["symbol"], defaults=row)
 
 
+def key() -> str:
+    """A key nobody used yet."""
+    return f"key-{next(_numbers)}"
+
+
 def client(email: str = "", **given: Any) -> clients.Opening:
     """A client with its owner and a demo account that the venue has not opened yet."""
     number = next(_numbers)
@@ -56,7 +61,7 @@ def placed(on: TradingAccount | None = None, **given: Any) -> Trade:
     """A queued trade: rise on R_100 for 10.00, 5 ticks."""
     values: dict[str, Any] = {
         "symbol": "R_100", "side": "CALL", "stake": "10.00", "duration": 5, "duration_unit": "t",
-        "by": TESTER, "at": NOW, "key": f"key-{next(_numbers)}", **given,
+        "by": TESTER, "at": NOW, "key": key(), **given,
     }  # fmt: skip
     return placing.place(account=on or account(), **values)
 

@@ -45,6 +45,10 @@ def _worker_arguments(config: Configuration) -> list[str]:
     ]
 
 
+def _simulator_arguments(config: Configuration) -> list[str]:
+    return ["--speed", str(config.deriv_sim_speed), "--seed", str(config.deriv_sim_seed)]
+
+
 TABLE: Final = (
     Process("web", "web", stage=1),
     Process("scheduler", "scheduler", stage=1),
@@ -52,5 +56,11 @@ TABLE: Final = (
     Process("sequencer", "sequencer", stage=3),
     Process("streams", "streams", stage=3),
     # With DERIV_URL unset the venue is our own simulator.
-    Process("simulator", "deriv_simulator", wanted=lambda config: not config.deriv_url, stage=4),
+    Process(
+        "simulator",
+        "deriv_simulator",
+        _simulator_arguments,
+        wanted=lambda config: not config.deriv_url,
+        stage=4,
+    ),
 )

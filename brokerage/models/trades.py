@@ -191,7 +191,7 @@ class Trade(PublicIdModel):
             ),
         ]
         indexes = [
-            models.Index(fields=["client", "-id"], name="trade_by_client"),
+            models.Index(fields=["client", "-uuid"], name="trade_by_client"),
             models.Index(fields=["account", "-id"], name="trade_by_account"),
             models.Index(fields=["state", "-id"], name="trade_by_state"),
             models.Index(

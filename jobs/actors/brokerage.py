@@ -1,19 +1,21 @@
 """Actors of the brokerage: each reads its input, calls one verb, and may be delivered twice."""
 
 import json
+import logging
 
 from django.utils import timezone
 
 from backoffice.errors import DomainError
 from backoffice.who import By
 from brokerage import accounts, demo, demo_accounts, execution, instruments, reconciliation
-from brokerage.deriv.errors import VenueError
+from brokerage.deriv.errors import NotSent
 from brokerage.deriv.serial import from_json
 from brokerage.deriv.types import ContractState
 from brokerage.models import Trade, TradingAccount
 from jobs.declare import actor
 
 now = timezone.now
+log = logging.getLogger(__name__)
 REFUSALS = (DomainError, Trade.DoesNotExist, TradingAccount.DoesNotExist)
 
 
@@ -61,16 +63,22 @@ def unauthorized(account_id: int, code: str) -> None:
     accounts.mark_unreachable(account, code=code, by=By.system("streams"), at=now())
 
 
-@actor("trading.open_account", time_limit_seconds=30, throws=(*REFUSALS, VenueError))
+@actor("trading.open_account", time_limit_seconds=30, throws=REFUSALS)
 def open_account(account_id: int) -> None:
     """Have the venue open a demo account that waits for it."""
-    demo_accounts.open_at_venue(TradingAccount.objects.get(pk=account_id), now=now)
+    try:
+        demo_accounts.open_at_venue(TradingAccount.objects.get(pk=account_id), now=now)
+    except NotSent as found:
+        log.warning("demo account not opened yet, the sweep asks again", extra={"code": found.code})
 
 
-@actor("trading.sync_instruments", time_limit_seconds=120, every=3600, throws=(*REFUSALS, VenueError))
+@actor("trading.sync_instruments", time_limit_seconds=120, every=3600, throws=REFUSALS)
 def sync_instruments() -> None:
     """Bring the instruments up to date."""
-    instruments.sync(at=now())
+    try:
+        instruments.sync(at=now())
+    except NotSent as found:
+        log.warning("instruments not synced, the next connection asks again", extra={"code": found.code})
 
 
 @actor("trading.sweep", time_limit_seconds=30, every=2, max_retries=0)

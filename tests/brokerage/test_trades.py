@@ -160,11 +160,11 @@ def test_a_trade_that_is_not_bought_frees_its_stake(end):
 
 def test_a_queued_trade_can_be_withdrawn_and_a_sent_one_cannot():
     trade = world.placed()
-    placing.withdraw(trade, by=TESTER, at=NOW)
-    assert placing.withdraw(trade, by=TESTER, at=NOW).state == "withdrawn"
+    placing.withdraw(trade, by=TESTER, at=NOW, key=world.key())
+    assert placing.withdraw(trade, by=TESTER, at=NOW, key=world.key()).state == "withdrawn"
     assert balances(trade.account) == (10000, 0, 0)
     with pytest.raises(placing.NotQueued):
-        placing.withdraw(world.submitting(), by=TESTER, at=NOW)
+        placing.withdraw(world.submitting(), by=TESTER, at=NOW, key=world.key())
 
 
 def test_an_uncertain_trade_keeps_its_stake_held_until_it_is_found_or_never_placed():
@@ -198,10 +198,10 @@ def test_two_identical_purchases_of_one_account_are_never_in_flight_together():
 
 def test_only_an_open_trade_can_be_sold():
     with pytest.raises(placing.NotOpen):
-        placing.request_sale(world.placed(), by=TESTER, at=NOW)
-    trade = placing.request_sale(world.opened(), by=TESTER, at=NOW)
+        placing.request_sale(world.placed(), by=TESTER, at=NOW, key=world.key())
+    trade = placing.request_sale(world.opened(), by=TESTER, at=NOW, key=world.key())
     version = trade.version
-    assert placing.request_sale(trade, by=TESTER, at=NOW).version == version
+    assert placing.request_sale(trade, by=TESTER, at=NOW, key=world.key()).version == version
 
 
 def reach(state):
@@ -222,7 +222,7 @@ def reach(state):
         case "rejected":
             return trades.record_refused(world.placed(), code="x", message="", by=TESTER, at=NOW)
         case "withdrawn":
-            return placing.withdraw(world.placed(), by=TESTER, at=NOW)
+            return placing.withdraw(world.placed(), by=TESTER, at=NOW, key=world.key())
         case "never_placed":
             return trades.mark_never_placed(reach("uncertain"), by=TESTER, at=NOW)
 
@@ -235,7 +235,7 @@ MOVERS = {
     "won": lambda trade: trades.settle(trade, world.outcome(), by=TESTER, at=NOW),
     "denied": lambda trade: trades.deny(trade, code="x", message="", by=TESTER, at=NOW),
     "rejected": lambda trade: trades.record_refused(trade, code="x", message="", by=TESTER, at=NOW),
-    "withdrawn": lambda trade: placing.withdraw(trade, by=TESTER, at=NOW),
+    "withdrawn": lambda trade: placing.withdraw(trade, by=TESTER, at=NOW, key=world.key()),
     "never_placed": lambda trade: trades.mark_never_placed(trade, by=TESTER, at=NOW),
 }
 

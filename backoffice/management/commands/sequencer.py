@@ -30,9 +30,10 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 beat("sequencer")
-                while positions := sequence(BATCH):
-                    redis_client().publish("live:events", json.dumps({"position": positions[-1]}))
-                    if len(positions) < BATCH:
+                while (done := sequence(BATCH)).positions:
+                    message = {"position": done.positions[-1], "clients": sorted(done.clients)}
+                    redis_client().publish("live:events", json.dumps(message))
+                    if len(done.positions) < BATCH:
                         break
                 if nudges is None:
                     nudges = redis_client().pubsub(ignore_subscribe_messages=True)

@@ -17,4 +17,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = settings.CONFIG
-        asyncio.run(Streams(lambda: connect(config.deriv_url, config.deriv_app_id)).run())
+        asyncio.run(Streams(lambda: connect(config.venue_url, config.deriv_app_id)).run())

@@ -1,0 +1,84 @@
+"""Who is asking: proven by the access token of the request, or of the socket."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from django.utils import timezone
+from graphql import GraphQLError
+from strawberry.types import Info
+
+from backoffice import sessions
+from backoffice.errors import DomainError
+from backoffice.models import Session, User
+from graphql_api.types import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class NotAuthenticated(DomainError):
+    """Nobody is logged in: there was no access token."""
+
+    code = "NOT_AUTHENTICATED"
+
+
+def bearer(header: str) -> str:
+    """The token of an `Authorization: Bearer …` header, or nothing."""
+    kind, _, token = header.strip().partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def session_of(info: Info) -> Session:
+    """The session this request speaks for; looked up once a request.
+
+    :raises NotAuthenticated: if there is no access token.
+    :raises TokenExpired, InvalidToken: if it is not good.
+    """
+    request = info.context.request
+    found: Session | None = getattr(request, "api_session", None)
+    if found is None:
+        token = bearer(request.headers.get("Authorization", ""))
+        if not token:
+            raise NotAuthenticated("Log in first.")
+        found = request.api_session = sessions.authenticate(token, at=timezone.now())
+    return found
+
+
+def user_of(info: Info) -> User:
+    """The logged-in user. :raises DomainError: as `session_of`."""
+    return session_of(info).user
+
+
+def problem_as_answer(resolver: Callable[P, R]) -> Callable[P, R | Problem]:
+    """A resolver whose result is a union with `Problem`: what the verb refuses is its answer."""
+
+    @wraps(resolver)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R | Problem:
+        try:
+            return resolver(*args, **kwargs)
+        except DomainError as refusal:
+            return Problem.of(refusal)
+
+    return answer
+
+
+def problem_as_error(resolver: Callable[P, R]) -> Callable[P, R]:
+    """Any other resolver: what is refused is a GraphQL error with the refusal's code in its extensions."""
+
+    @wraps(resolver)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return resolver(*args, **kwargs)
+        except DomainError as refusal:
+            raise as_error(refusal) from None
+
+    return answer
+
+
+def as_error(refusal: DomainError) -> GraphQLError:
+    problem = Problem.of(refusal)
+    extensions: dict[str, Any] = {"code": problem.code}
+    if problem.field:
+        extensions["field"] = problem.field
+    return GraphQLError(problem.message, extensions=extensions)
