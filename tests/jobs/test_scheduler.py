@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import dramatiq
 import pytest
 from django.db import IntegrityError, connection, transaction
 from redis import ConnectionError as RedisGone
@@ -148,7 +149,7 @@ def defaults() -> Iterator[dict[str, Default]]:
 def test_sync_adds_what_actors_ask_for_and_never_overwrites_what_staff_edited(
     defaults: dict[str, Default],
 ) -> None:
-    actor = next(iter(sorted(scheduler.dramatiq.get_broker().get_declared_actors())))
+    actor = next(iter(sorted(dramatiq.get_broker().get_declared_actors())))
     defaults[actor] = Default(actor, 300, None, catch_up=False)
     assert scheduler.sync_schedule(AT) == 1
     Schedule.objects.filter(name=actor).update(every=7, catch_up=True)

@@ -17,7 +17,7 @@ from tests.jobs.conftest import Working
 def queued(redis: Redis, queue: str) -> list[dict[str, Any]]:
     """The messages on a queue, in the order they came."""
     ids = redis.lrange(f"dramatiq:{queue}", 0, -1)
-    return [json.loads(redis.hget(f"dramatiq:{queue}.msgs", one)) for one in ids]
+    return [json.loads(redis.hget(f"dramatiq:{queue}.msgs", one) or "{}") for one in ids]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -52,7 +52,7 @@ def test_a_nudge_carries_the_correlation_id_of_its_caller(redis: Redis, working:
     assert queued(redis, working.queue)[0]["options"]["correlation_id"] == "corr-from-request"
 
 
-def test_a_notice_reaches_whoever_listens(redis: Redis) -> None:
+def test_a_notice_reaches_whoever_listens(redis: Any) -> None:
     with redis.pubsub(ignore_subscribe_messages=True) as listening:
         listening.subscribe("live:trades")
         listening.get_message(timeout=5)  # the confirmation
