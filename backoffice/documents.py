@@ -7,6 +7,8 @@ write_docs` writes them all; with `--check` it fails if one is not what the code
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.utils.module_loading import import_string
+
 from backoffice.configuration import Configuration
 from backoffice.registry import Port
 
@@ -45,4 +47,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def schema() -> str:
+    """`schema.graphql`: the API as client apps see it, in the schema definition language."""
+    from strawberry.printer import print_schema
+
+    return print_schema(import_string("graphql_api.schema.schema")) + "\n"
+
+
 documents.register("docs/configuration.md", configuration, order=10)
+documents.register("schema.graphql", schema, order=20)
