@@ -83,12 +83,20 @@ class CorrelationMiddleware:
 
 
 class ContextFilter(logging.Filter):
-    """Adds what every line needs: the correlation id and the name of the process."""
+    """Adds what every line needs, the correlation id and the process; takes the arguments out of queued messages."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.correlation_id = getattr(record, "correlation_id", "") or correlation.get()
         record.process_name = process_name()
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without_arguments(value) for value in record.args)
         return True
+
+
+def _without_arguments(value: object) -> object:
+    """A queued message prints with its positional arguments, which no name marks as secret: only its name is logged."""
+    actor, message_id = getattr(value, "actor_name", None), getattr(value, "message_id", None)
+    return f"{actor} [{message_id}]" if actor and message_id else value
 
 
 class BugFilter(logging.Filter):

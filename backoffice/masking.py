@@ -16,8 +16,8 @@ _WORD: Final = (
 _NAME: Final = re.compile(_WORD, re.IGNORECASE)
 # name = value, name: value, "name": "value" inside a text; a value that opens a structure is looked into instead.
 _PAIR: Final = re.compile(
-    rf"""(?P<name>[\w.-]*(?:{_WORD})[\w.-]*\\?["']?\s*[:=]\s*)"""
-    r"""(?P<value>\\?"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:bearer|basic|token)\s+[^\s,;"'}\])]+|[^\s,;&"'{}\[\]()]+)""",
+    rf"""(?P<name>[\w.-]*(?:{_WORD})[\w.-]*\\*["']?\s*[:=]\s*)"""
+    r"""(?P<value>\\+"(?:(?!\\+").)*\\+"|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:bearer|basic|token)\s+[^\s,;"'}\])]+|[^\s,;&"'{}\[\]()]+)""",
     re.IGNORECASE,
 )
 _LOOKS: Final = (

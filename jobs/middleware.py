@@ -1,6 +1,7 @@
 """What surrounds every job: its correlation id, its connections, its figures, and a record where it failed for good."""
 
 import contextvars
+import inspect
 import logging
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any, Final
 from django import db
 from django.utils import timezone
 from dramatiq import Broker, Message, MessageProxy, Worker
+from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Middleware
 
 from backoffice import metrics
@@ -138,7 +140,7 @@ class DeadLetters(Middleware):
                 queue=message.queue_name,
                 actor=message.actor_name,
                 message_id=message.message_id,
-                arguments=mask({"args": list(message.args), "kwargs": message.kwargs}),
+                arguments=mask(_named(broker, message)),
                 code=error.code if isinstance(error, DomainError) else "",
                 error=mask_text(
                     f"{type(error).__name__}: {error}" if error is not None else "The message expired."
@@ -151,3 +153,14 @@ class DeadLetters(Middleware):
         except db.Error:
             # The message itself stays in Redis's dead-letter set; the worker must not stumble over the record.
             _log.exception("failure of job %s could not be recorded", message.actor_name)
+
+
+def _named(broker: Broker, message: MessageProxy) -> dict[str, Any]:
+    """The arguments under the names the actor gives them, so that a secret is known by its name."""
+    try:
+        bound = inspect.signature(broker.get_actor(message.actor_name).fn).bind(
+            *message.args, **message.kwargs
+        )
+    except (ActorNotFound, TypeError):  # no such actor, or arguments it does not take
+        return {"args": list(message.args), "kwargs": message.kwargs}
+    return dict(bound.arguments)

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import IO, Final
 
 from django.core.management import call_command, get_commands
@@ -25,6 +24,7 @@ from backoffice.configuration import Configuration
 from backoffice.running import orphans, ports, welcome
 from backoffice.running.child import Child
 from backoffice.running.table import PREPARATION, TABLE
+from backoffice.stopping import Stopping
 
 _TICK_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 60.0  # after this the reasons for not being ready are shown
@@ -45,8 +45,8 @@ class Supervisor:
         """`config` as the environment gives it: unset URLs are empty here."""
         self._config = config
         self._data_dir = config.data_dir.resolve()
-        self._stop = threading.Event()
-        self._signals = 0
+        self._stopping = Stopping()
+        self._ended = threading.Event()
         self._children: list[Child] = []
         self._began = time.monotonic()
         self._speaking = threading.Lock()
@@ -59,8 +59,6 @@ class Supervisor:
         :raises EmbeddedServerError: if an embedded server does not start.
         """
         with self._alone():
-            for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(name, self._on_signal)
             left = orphans.end(self._data_dir)
             if left:
                 self.say(f"Ended {left} processes that an earlier run had left behind.")
@@ -106,15 +104,11 @@ class Supervisor:
             lock.flush()
             yield
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        self._stop.set()
-
     def _prepare(self) -> None:
         """Migrations, roles, schedule, demo data: what exists of it, in this process to save start-up time."""
         known = get_commands()
         for command, demo_only in PREPARATION:
-            if self._stop.is_set():
+            if self._stopping.asked:
                 raise Stopped
             if command in known and (self._config.demo or not demo_only):
                 call_command(command, verbosity=0)
@@ -140,7 +134,7 @@ class Supervisor:
         }
 
     def _watch(self) -> None:
-        while not self._stop.wait(_TICK_SECONDS):
+        while not self._stopping.wait(_TICK_SECONDS):
             for child in self._children:
                 code = child.died()
                 if code is not None:
@@ -161,12 +155,13 @@ class Supervisor:
             if not complained and time.monotonic() - self._began > _PATIENCE_SECONDS:
                 self.say("Not ready yet:\n" + "\n".join(f"  - {reason}" for reason in reasons))
                 complained = True
-            if self._stop.wait(0.2):
+            if self._ended.wait(0.2):
                 return
         self.say(welcome.page(self._config, time.monotonic() - self._began))
 
     def _end(self) -> None:
         """Stage by stage: ask all of a stage to stop, wait for each, kill what does not. A second signal cuts the wait."""
+        self._ended.set()
         if self._children:
             self.say("Stopping…")
         for stage in sorted({child.process.stage for child in self._children}):
@@ -175,7 +170,7 @@ class Supervisor:
                 child.ask_to_stop()
             asked = time.monotonic()
             for child in leaving:
-                grace = child.process.grace_seconds if self._signals < 2 else 1.0
+                grace = child.process.grace_seconds if self._stopping.times < 2 else 1.0
                 if not child.wait(asked + grace):
                     self.say(f"{child.process.name} did not stop within {grace:.0f} s and was killed.")
 

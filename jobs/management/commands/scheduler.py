@@ -1,9 +1,6 @@
 """`manage.py scheduler`: sends what is due by the clock. Any number may run."""
 
 import logging
-import signal
-import threading
-from types import FrameType
 from typing import Any, Final
 
 import redis
@@ -13,6 +10,7 @@ from django.utils import timezone
 
 from backoffice.heartbeat import Beating, own_name
 from backoffice.logs import bind
+from backoffice.stopping import Stopping
 from jobs.scheduler import run_due, sync_schedule
 
 _TICK_SECONDS: Final = 0.5
@@ -25,18 +23,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            stop.set()
-
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
+        stopping = Stopping()
         beating = Beating(own_name("scheduler")).start()
         sync_schedule(timezone.now())
-        while not stop.is_set():
+        rest = 0.0
+        while not stopping.wait(rest):
             with bind():
-                stop.wait(self._once())
+                rest = self._once()
         beating.stop()
 
     @staticmethod
