@@ -25,17 +25,21 @@ EXECUTION = By.system("execution")
 PRICE_SECONDS = 5.0
 # How long a trade may wait in the queue for a connection before we say no.
 QUEUE_PATIENCE = timedelta(seconds=45)
+WAITING = "The venue gives no price at the moment; it is asked again, and nothing has been bought."
+TOO_LATE = "The venue could not be reached in time; nothing was bought and the stake is free again."
 
 
 def submit(trade: Trade, *, now: Clock) -> Trade:
     """Buy the trade at the venue: price it, store the intent, then send one purchase and record its answer.
 
-    A price that could not be had leaves it queued (nothing was sent) until it has waited too long and is
-    denied. A lost answer to the purchase makes it *uncertain*; nothing is ever sent a second time.
+    A price that could not be had leaves it queued (nothing was sent); one that has waited too long is denied. A lost answer to the purchase makes it *uncertain*; nothing is ever sent a second time.
     """
     trade = _fresh(trade)
     if trade.state != Trade.State.QUEUED:
         return trade
+    if now() - trade.placed_at >= QUEUE_PATIENCE:
+        # A price of a minute ago is not what the client asked for.
+        return trades.deny(trade, code="NOT_BOUGHT_IN_TIME", message=TOO_LATE, by=EXECUTION, at=now())
     link = str(trade.account_id)
     try:
         accounts.check_may_trade(trade.account)
@@ -48,14 +52,19 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
     except errors.Refused as found:
         return trades.record_refused(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     except errors.VenueError as found:
-        return _wait_or_deny(trade, found, now=now)
+        # Nothing was bought: it stays queued, and the sweep tries again until it has waited long enough.
+        return trades.flag(trade, code=found.code, message=WAITING, by=EXECUTION, at=now())
     try:
         trade = trades.begin_submission(
             trade, proposal_id=offer.id, deadline=instant(deadline), by=EXECUTION, at=now()
         )
     except (MoveNotAllowed, trades.IdenticalInFlight):
         return _fresh(trade)
-    return _purchase(trade, terms, deadline=deadline, now=now)
+    trade = _purchase(trade, terms, deadline=deadline, now=now)
+    # An identical one may have waited for this answer; the sweep would find it too, only later.
+    for waiting in Trade.objects.queued().filter(account_id=trade.account_id).exclude(pk=trade.pk)[:5]:
+        wake("trading.submit", waiting.pk)
+    return trade
 
 
 def _purchase(trade: Trade, terms: ContractTerms, *, deadline: float, now: Clock) -> Trade:
@@ -72,16 +81,6 @@ def _purchase(trade: Trade, terms: ContractTerms, *, deadline: float, now: Clock
     except errors.VenueError as found:
         return trades.mark_uncertain(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     return trades.record_bought(trade, bought_from_purchase(trade, purchase), by=EXECUTION, at=now())
-
-
-def _wait_or_deny(trade: Trade, found: errors.VenueError, *, now: Clock) -> Trade:
-    """No price: wait in the queue for the sweep, or say no when it has waited long enough."""
-    if now() - trade.placed_at < QUEUE_PATIENCE:
-        return trade
-    return trades.deny(
-        trade, code="VENUE_UNREACHABLE", message=f"The venue could not be reached in time ({found.code}).",
-        by=EXECUTION, at=now(),
-    )  # fmt: skip
 
 
 def sell(trade: Trade, *, now: Clock) -> Trade:

@@ -112,9 +112,9 @@ def _listen(client: "redis.Redis", question: str, until: float) -> dict[str, Any
 
 
 def _error(error: Mapping[str, Any]) -> VenueError:
-    kind = getattr(errors, str(error.get("class")), VenueError)
+    kind = getattr(errors, str(error.get("class")), OutcomeUnknown)
     if not (isinstance(kind, type) and issubclass(kind, VenueError)):
-        kind = VenueError
+        kind = OutcomeUnknown
     return kind(str(error.get("code")), str(error.get("message", "")), field=error.get("field"))
 
 

@@ -106,10 +106,13 @@ def redis() -> Iterator["Redis"]:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker") -> None:
     """Reference data once per test database: every test begins with what a new deployment has."""
+    from django.db import connection
+
     from tests import world
 
     with django_db_blocker.unblock():
-        world.reference()
+        if str(connection.settings_dict["NAME"]).startswith("test_"):  # else no test here needs a database
+            world.reference()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,18 +140,20 @@ def reference_data(db: None) -> None:
     world.reference()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on running processes come last: what those commit must not be there for tests that roll back."""
-    items.sort(key=lambda item: item.get_closest_marker("processes") is not None)
-
-
 @pytest.fixture(scope="session")
-def deployment(
+def _deployment(
     django_db_setup: None, django_db_blocker: "DjangoDbBlocker", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Running"]:
-    """Every process of a deployment, running; tests share it, each with a client of its own."""
     from tests.running import running
 
     with running(tmp_path_factory.mktemp("deployment"), django_db_blocker) as found:
         yield found
+
+
+@pytest.fixture
+def deployment(_deployment: "Running", django_db_blocker: "DjangoDbBlocker") -> Iterator["Running"]:
+    """Every process of a deployment, running. Tests share it, each with a client of its own, and see its database."""
+    from tests.running import inside
+
+    with inside(_deployment.database, django_db_blocker):
+        yield _deployment

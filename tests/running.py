@@ -50,20 +50,17 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
 class Running:
     """A running deployment. Processes can be killed and started again by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
+        self.database = database
         self.port, self.sim_port = free_port(), free_port()
         self.url, self.sim_url = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.sim_port}"
         self.logs = folder
         redis_server, _, number = settings.REDIS_URL.rpartition("=" if "db=" in settings.REDIS_URL else "/")
         joint = "=" if "db=" in settings.REDIS_URL else "/"
-        # Without a `django_db` mark pytest-django makes no test database, and this one will be emptied.
-        assert connection.settings_dict["NAME"].startswith("test_"), (
-            "mark the module with pytest.mark.django_db"
-        )
         before, _, _ = settings.DATABASE_URL.rpartition("/")
         self.environment = {
             **os.environ,
-            "DATABASE_URL": f"{before}/{connection.settings_dict['NAME']}",
+            "DATABASE_URL": f"{before}/{database}",
             # A logical database of its own: the test process's nudges must not reach these workers twice.
             "REDIS_URL": f"{redis_server}{joint}{int(number) + 8}",
             "DATA_DIR": str(folder),
@@ -128,10 +125,11 @@ class LiveApp:
 
     def __init__(self, running: Running) -> None:
         self.running = running
-        self.access = ""
+        self.access = self.request_id = ""
 
     def data(self, query: str, **variables: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.access}"} if self.access else {}
+        given = {"Authorization": f"Bearer {self.access}" if self.access else "", "X-Request-ID": self.request_id}
+        headers = {name: value for name, value in given.items() if value}
         answer = httpx.post(
             f"{self.running.url}/graphql/",
             json={"query": query, "variables": variables},
@@ -185,21 +183,53 @@ class LiveApp:
 
 
 @contextmanager
-def running(folder: Path, blocker: Any) -> Iterator[Running]:
-    """All processes of a deployment on this worker's test database, emptied again afterwards."""
+def own_database(blocker: Any) -> Iterator[str]:
+    """A database beside the test's own, with reference data: what a deployment commits is seen by nobody else."""
+    present = str(connection.settings_dict["NAME"])
+    # pytest-django makes a test database only in a session that has a test marked `django_db`.
+    template = present if present.startswith("test_") else "template0"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    name = f"test_deployment_{worker}_{os.getpid()}"
     with blocker.unblock():
-        world.reference()
-        call_command("sync_schedule", verbosity=0)
         connection.close()
-        found = Running(folder)
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    if template == "template0":
+        with inside(name, blocker):
+            call_command("migrate", verbosity=0)
+            world.reference()
+    yield name
+    with blocker.unblock(), connection._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def inside(name: str, blocker: Any) -> Iterator[None]:
+    """Have the test's own connection speak to another database meanwhile."""
+    before = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = name
+    try:
+        with blocker.unblock():
+            yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = before
+
+
+@contextmanager
+def running(folder: Path, blocker: Any) -> Iterator[Running]:
+    """All processes of a deployment, on a database of their own."""
+    with own_database(blocker) as name:
+        with inside(name, blocker):
+            call_command("sync_schedule", verbosity=0)
+        found = Running(folder, name)
         try:
             found.start(*COMMANDS)
             found.wait_ready()
             yield found
         finally:
             found.stop()
-            empty()
-            world.reference()
 
 
 def empty() -> None:

@@ -12,11 +12,12 @@ from decimal import Decimal
 import pytest
 from websockets.asyncio.client import connect
 
+from backoffice.models import Event
 from brokerage.models import Trade
 from ledger.models import Entry
-from tests.running import LiveApp, until
+from tests.running import LiveApp, read_log, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.django_db]
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stories")]
 CHANGES = "subscription { tradeChanges { cursor event trades { id state } } }"
 STATUS = "subscription($id: ID!) { tradeStatus(id: $id) { version state event trade { profit { amount } } } }"
 
@@ -137,3 +138,21 @@ def test_a_trade_sold_early_ends_with_what_the_venue_paid(deployment):
     until(sold, "the trade is sold", 25)
     books = deployment.books(account["loginId"])
     assert app.account()["balance"]["amount"] == books["account"]["balance"]
+
+
+def test_one_correlation_id_follows_a_trade_from_the_request_to_the_venue(deployment):
+    app = LiveApp(deployment).sign_up()
+    app.wait_for_account()
+    app.request_id = "follow-me-0001"
+    app.wait_final(app.place()["id"])
+
+    def processes():
+        found = {
+            name for name in ("web", "workers", "streams")
+            if any(line.get("correlation_id") == "follow-me-0001" for line in read_log(deployment.logs, name))
+        }  # fmt: skip
+        return found == {"web", "workers", "streams"}
+
+    until(processes, "web, workers and streams logged the id")
+    names = set(Event.objects.filter(correlation_id="follow-me-0001").values_list("name", flat=True))
+    assert {"trade.placed", "trade.submitted", "trade.opened"} <= names
