@@ -31,7 +31,6 @@ INSTALLED_APPS = [
     "import_export",
     "simple_history",
     "django_dramatiq",
-    "strawberry_django",
     "backoffice",
     "compliance",
     "ledger",
@@ -41,6 +40,7 @@ INSTALLED_APPS = [
     "signals_hub",
     "jobs",
     "graphql_api",
+    "strawberry_django",
 ]
 
 MIDDLEWARE = [

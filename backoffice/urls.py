@@ -9,7 +9,7 @@ from backoffice import health
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
-    path("graphql/", include("graphql_api.urls")),
+    path("", include("graphql_api.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.show_metrics),

@@ -1,7 +1,10 @@
-"""The API's address over HTTP; sockets of the same address are in `websocket`."""
+"""The API's address over HTTP (its sockets are in `websocket`) and the reference client."""
 
 from django.urls import path
 
 from graphql_api import views
 
-urlpatterns = [path("", views.view, name="graphql")]
+urlpatterns = [
+    path("graphql/", views.view, name="graphql"),
+    path("client/", views.client_page, name="client"),
+]

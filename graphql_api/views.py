@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from strawberry.django.views import GraphQLView
@@ -34,3 +35,10 @@ def problem(code: str, message: str, *, status: int) -> JsonResponse:
 
 
 view = ApiView.as_view(schema=schema, allow_queries_via_get=False)
+
+
+def client_page(request: HttpRequest) -> HttpResponse:
+    """The reference client: plain HTML and JavaScript over the public API, and nothing else."""
+    answer = render(request, "client/index.html")
+    answer["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    return answer

@@ -128,7 +128,10 @@ class LiveApp:
         self.access = self.request_id = ""
 
     def data(self, query: str, **variables: Any) -> Any:
-        given = {"Authorization": f"Bearer {self.access}" if self.access else "", "X-Request-ID": self.request_id}
+        given = {
+            "Authorization": f"Bearer {self.access}" if self.access else "",
+            "X-Request-ID": self.request_id,
+        }
         headers = {name: value for name, value in given.items() if value}
         answer = httpx.post(
             f"{self.running.url}/graphql/",

@@ -73,8 +73,16 @@ def test_whatever_a_payload_holds_its_hash_is_found_again(payload):
 @pytest.mark.parametrize(
     ("sql", "position", "reason"),
     [
-        ("UPDATE backoffice_event SET payload = '{\"amount\": \"2\"}' WHERE position = 2", 2, "not what was sealed"),
-        ("UPDATE backoffice_event SET at = at + interval '1 microsecond' WHERE position = 3", 3, "not what was sealed"),
+        (
+            'UPDATE backoffice_event SET payload = \'{"amount": "2"}\' WHERE position = 2',
+            2,
+            "not what was sealed",
+        ),
+        (
+            "UPDATE backoffice_event SET at = at + interval '1 microsecond' WHERE position = 3",
+            3,
+            "not what was sealed",
+        ),
         ("UPDATE backoffice_event SET \"by\" = 'system:nobody' WHERE position = 1", 1, "not what was sealed"),
         ("DELETE FROM backoffice_event WHERE position = 2", 2, "missing"),
         ("UPDATE backoffice_event SET hash = sha256('x') WHERE position = 4", 4, "not what was sealed"),
@@ -124,7 +132,9 @@ def test_the_database_refuses_any_change_of_the_log(sql):
     assert list(Event.objects.values_list("name", "position")) == before
 
 
-@pytest.mark.parametrize("payload", [{"email": "a@b.c"}, {"token": "x"}, {"amount": 1.5}, {"thing": object()}])
+@pytest.mark.parametrize(
+    "payload", [{"email": "a@b.c"}, {"token": "x"}, {"amount": 1.5}, {"thing": object()}]
+)
 def test_personal_data_secrets_and_floats_never_enter_the_log(payload):
     with pytest.raises(ValueError):
         record(payload=payload)

@@ -33,7 +33,10 @@ def test_an_answer_comes_back_exactly_as_the_venue_gave_it(redis):
     streams = Streams(redis, {"result": to_json(PURCHASE)})
     assert venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(3)) == PURCHASE
     streams.join()
-    assert (streams.asked["call"], streams.asked["arguments"]) == ("buy", {"proposal_id": "p1", "price": "10.00"})
+    assert (streams.asked["call"], streams.asked["arguments"]) == (
+        "buy",
+        {"proposal_id": "p1", "price": "10.00"},
+    )
 
 
 def test_a_question_nobody_took_was_certainly_not_sent(redis):
@@ -50,9 +53,13 @@ def test_a_question_that_was_taken_and_not_answered_may_have_been_sent(redis):
     assert isinstance(found.value, errors.OutcomeUnknown)
 
 
-@pytest.mark.parametrize("name", ["Refused", "RetryLater", "Reprice", "NotAuthorized", "SaleRefused", "OutcomeUnknown", "NotSent"])
+@pytest.mark.parametrize(
+    "name", ["Refused", "RetryLater", "Reprice", "NotAuthorized", "SaleRefused", "OutcomeUnknown", "NotSent"]
+)
 def test_an_error_keeps_its_class_code_message_and_field(redis, name):
-    streams = Streams(redis, {"error": {"class": name, "code": "Code", "message": "Because.", "field": "stake"}})
+    streams = Streams(
+        redis, {"error": {"class": name, "code": "Code", "message": "Because.", "field": "stake"}}
+    )
     with pytest.raises(getattr(errors, name)) as found:
         venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(3))
     streams.join()

@@ -32,7 +32,9 @@ def check_books(app, *, bought):
     assert str(account.cash.posted.quantize(Decimal("0.01"))) == books["account"]["balance"]
     assert (account.cash.held, account.stakes.posted) == (0, 0)
     sold = sorted(contract["contract_id"] for contract in books["contracts"])
-    ours = sorted(Trade.objects.filter(account=account, contract_id__isnull=False).values_list("contract_id", flat=True))
+    ours = sorted(
+        Trade.objects.filter(account=account, contract_id__isnull=False).values_list("contract_id", flat=True)
+    )
     assert sold == ours and len(sold) == bought
 
 

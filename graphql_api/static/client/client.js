@@ -1,0 +1,166 @@
+// The page: a door (sign up, log in) and a floor (place a trade, watch it live).
+"use strict";
+
+const $ = (selector) => document.querySelector(selector);
+const TRADE = `id state isFinal version side why stake { amount currency } profit { amount } payout { amount }
+  instrument { name symbol } duration durationUnit placedAt problem`;
+const SIGNED_IN = "... on SignedIn { tokens { accessToken refreshToken } me { name } } ... on Problem { code message field }";
+const STATES = { QUEUED: "queued", SUBMITTING: "buying", UNCERTAIN: "being checked", OPEN: "open", WON: "won", LOST: "lost",
+  SOLD: "sold", REFUNDED: "refunded", DENIED: "denied", REJECTED: "rejected", WITHDRAWN: "withdrawn", NEVER_PLACED: "not placed" };
+const trades = new Map();
+let cursor = null, stopFollowing = null, account = null, offerTimer = 0;
+
+const money = (value) => value ? Number(value.amount).toLocaleString("en", { minimumFractionDigits: 2 }) : "";
+const key = () => `web-${crypto.randomUUID ? crypto.randomUUID() : Date.now() + "-" + Math.random()}`;
+const values = (form) => Object.fromEntries(new FormData(form));
+
+function problem(form, answer) {
+  form.querySelector(".problem").textContent = answer ? answer.message : "";
+  for (const input of form.elements) input.removeAttribute("aria-invalid");
+  const wrong = answer && answer.field && form.elements.namedItem(answer.field);
+  if (wrong && wrong.setAttribute) { wrong.setAttribute("aria-invalid", "true"); wrong.focus(); }
+}
+
+async function submit(form, work) {
+  const button = form.querySelector("button");
+  button.disabled = true;
+  problem(form, null);
+  try {
+    const answer = await work(values(form));
+    if (answer && answer.code) problem(form, answer);
+    return answer;
+  } catch (error) {
+    problem(form, { message: error.message || "The service cannot be reached. Nothing was done; try again." });
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function enter(form, query, input) {
+  return submit(form, async (given) => {
+    const answer = await api.ask(query, input(given));
+    if (!answer.code) { api.keep(answer.tokens); await openFloor(); }
+    return answer;
+  });
+}
+
+$("#sign-up").addEventListener("submit", (event) => {
+  event.preventDefault();
+  enter(event.target, `mutation($input: SignUpInput!) { signUp(input: $input) { ${SIGNED_IN} } }`, (given) => ({ input: given }));
+});
+$("#log-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  enter(event.target, `mutation($email: String!, $password: String!) { logIn(email: $email, password: $password) { ${SIGNED_IN} } }`, (given) => given);
+});
+$("#log-out").addEventListener("click", async () => {
+  if (stopFollowing) stopFollowing();
+  try { await api.ask("mutation { logOut { ... on LoggedOut { loggedOut } ... on Problem { code } } }"); } finally {
+    api.forget();
+    location.reload();
+  }
+});
+
+async function openFloor() {
+  const me = await api.ask("{ me { name } }");
+  const instruments = await api.ask("{ instruments { symbol name } }");
+  $("#name").textContent = me.name;
+  $("#place").elements.symbol.replaceChildren(...instruments.map((row) => new Option(row.name, row.symbol, false, row.symbol === "R_100")));
+  $("#door").hidden = true;
+  $("#floor").hidden = $("#who").hidden = false;
+  const page = await api.ask(`{ trades(first: 20) { edges { node { ${TRADE} } } } }`);
+  for (const edge of page.edges) trades.set(edge.node.id, edge.node);
+  draw();
+  stopFollowing = api.follow(
+    `subscription($after: String) { tradeChanges(after: $after) { cursor event trades { ${TRADE} } } }`,
+    () => ({ after: cursor }),
+    (change) => {
+      cursor = change.cursor;
+      for (const trade of change.trades) if (!trades.has(trade.id) || trades.get(trade.id).version <= trade.version) trades.set(trade.id, trade);
+      draw();
+      showAccount();
+    },
+    (up) => { $("#link").hidden = up; $("#link").textContent = up ? "" : "Connection lost; it comes back by itself."; },
+  );
+  showAccount();
+}
+
+async function showAccount() {
+  const rows = await api.ask("{ tradingAccounts { id state why kind loginId isDefault currency balance { amount } held { amount } } }");
+  account = rows.find((row) => row.isDefault) || rows[0];
+  $("#login").textContent = account.loginId ? `${account.kind} ${account.loginId}` : "demo account";
+  $("#balance").textContent = account.state === "active" ? `${money(account.balance)} ${account.currency}` : "";
+  $("#held").textContent = account.state !== "active" ? account.why : Number(account.held.amount) ? `${money(account.held)} held` : "";
+  $("#place").querySelector("button").disabled = account.state !== "active";
+  if (account.state !== "active") setTimeout(showAccount, 500);
+  else if (!$("#offer").textContent) askPrice();
+}
+
+function askPrice() {
+  clearTimeout(offerTimer);
+  offerTimer = setTimeout(async () => {
+    const { symbol, side, stake, duration, durationUnit } = values($("#place"));
+    const answer = await api.ask(
+      "query($input: TradeTermsInput!) { proposal(input: $input) { ... on Proposal { payout { amount currency } spot } ... on Problem { code message field } } }",
+      { input: { symbol, side, stake, duration: Number(duration), durationUnit } },
+    ).catch((error) => error);
+    $("#offer").textContent = answer.payout ? `Pays ${money(answer.payout)} ${answer.payout.currency} if right. Price now ${answer.spot}.` : answer.message;
+  }, 250);
+}
+$("#place").addEventListener("input", askPrice);
+
+$("#place").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit(event.target, async ({ symbol, side, stake, duration, durationUnit }) => {
+    const input = { symbol, side, stake, duration: Number(duration), durationUnit, key: key() };
+    const answer = await api.ask(
+      `mutation($input: PlaceTradeInput!) { placeTrade(input: $input) { ... on TradeAnswer { trade { ${TRADE} } } ... on Problem { code message field } } }`, { input });
+    if (answer.trade) { trades.set(answer.trade.id, answer.trade); draw(); }
+    return answer;
+  });
+});
+
+async function sell(trade, button) {
+  button.disabled = true;
+  const answer = await api.ask(
+    `mutation($id: ID!, $key: String!) { sellTrade(id: $id, key: $key) { ... on TradeAnswer { trade { ${TRADE} } } ... on Problem { code message } } }`,
+    { id: trade.id, key: key() });
+  if (answer.code) $("#place .problem").textContent = answer.message;
+}
+
+function cell(row, text, className = "") {
+  const made = row.insertCell();
+  made.textContent = text;
+  made.className = className;
+  return made;
+}
+
+function draw() {
+  const rows = [...trades.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, 20);
+  $("#empty").hidden = rows.length > 0;
+  $("#trades").replaceChildren(...rows.map((trade) => {
+    const row = document.createElement("tr");
+    row.dataset.id = trade.id;
+    row.dataset.state = trade.state;
+    const placed = cell(row, new Date(trade.placedAt).toLocaleTimeString());
+    placed.title = trade.placedAt;
+    cell(row, `${trade.side === "CALL" ? "Rise" : "Fall"} ${trade.instrument.name}, ${trade.duration} ${trade.durationUnit.toLowerCase()}`);
+    cell(row, money(trade.stake), "number");
+    const state = cell(row, "", "");
+    const badge = state.appendChild(document.createElement("span"));
+    badge.className = `badge ${trade.state.toLowerCase()}`;
+    badge.textContent = STATES[trade.state];
+    state.title = trade.why;
+    cell(row, trade.profit ? (Number(trade.profit.amount) > 0 ? "+" : "") + money(trade.profit) : "", `number ${trade.profit && Number(trade.profit.amount) >= 0 ? "up" : "down"}`);
+    const action = row.insertCell();
+    if (trade.state === "OPEN" && trade.durationUnit !== "TICKS") {
+      const button = action.appendChild(document.createElement("button"));
+      button.type = "button";
+      button.className = "quiet";
+      button.textContent = "Sell now";
+      button.addEventListener("click", () => sell(trade, button));
+    } else if (trade.problem) { action.textContent = trade.problem; action.className = "note"; }
+    return row;
+  }));
+}
+
+if (api.loggedIn()) openFloor().catch(() => { api.forget(); location.reload(); });
