@@ -47,6 +47,16 @@ def leave(name: str) -> None:
         _log.warning("heartbeat of %s not removed: %s", name, error)
 
 
+def forget_all() -> None:
+    """Take everybody off the list: for whoever is about to start all processes of this Redis anew.
+
+    :raises redis.RedisError: if Redis cannot be asked.
+    """
+    client = redis_client()
+    names = ["heartbeat:" + str(name) for name in client.smembers(_NAMES)]
+    client.delete(_NAMES, *names)
+
+
 def alive() -> dict[str, float]:
     """Every process heard of within `GONE_AFTER_SECONDS`, with the seconds since its last beat.
 

@@ -19,7 +19,7 @@ from typing import IO, Final
 from django.core.management import call_command, get_commands
 from django.db import connections
 
-from backoffice import embedded
+from backoffice import embedded, heartbeat
 from backoffice.configuration import Configuration
 from backoffice.running import orphans, ports, welcome
 from backoffice.running.child import Child
@@ -112,6 +112,8 @@ class Supervisor:
                 raise Stopped
             if command in known and (self._config.demo or not demo_only):
                 call_command(command, verbosity=0)
+        if not self._config.redis_url:
+            heartbeat.forget_all()  # a killed run's last heartbeats must not make this one look ready
         connections.close_all()
 
     def _start(self) -> None:

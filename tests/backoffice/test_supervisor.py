@@ -17,7 +17,7 @@ from backoffice.embedded.processes import wait_until
 from backoffice.running import orphans, ports
 from backoffice.running.welcome import ask
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("supervisor")]
+pytestmark = pytest.mark.processes
 PATIENCE = 90.0  # generous: two cores may be shared with the other half of the tests
 
 
@@ -106,25 +106,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     found.end()
 
 
-def test_one_command_brings_up_everything_and_says_what_to_open(running: Running) -> None:
-    running.up()
-    origin = f"http://127.0.0.1:{running.port}"
-    assert ask(f"{origin}/health/ready").status == 200
-    assert ask(f"{origin}/admin/login/").status == 200
-    page = running.said()
-    assert f"http://localhost:{running.port}/admin/" in page
-    assert "Ctrl-C stops everything." in page
-    assert "Traceback" not in page
-
-
-def test_a_second_run_says_that_it_runs_already_and_changes_nothing(running: Running) -> None:
-    first = running.up()
-    second = running.again()
-    assert second.returncode == 1
-    assert second.stderr.strip() == (
-        f"Already running (pid {first.pid}): open http://localhost:{running.port}/admin/, or stop it with `make stop`."
-    )
-    assert ask(f"http://127.0.0.1:{running.port}/health/ready").status == 200
+def test_one_run_from_start_to_ctrl_c(running: Running) -> None:
+    """One story, since each start costs seconds: every step leaves a running back office to the next."""
+    one_command_brings_up_everything_and_says_what_to_open(running)
+    a_second_run_says_that_it_runs_already_and_changes_nothing(running)
+    a_process_that_dies_is_started_again_and_the_console_says_so(running)
+    if sys.platform == "linux":  # elsewhere children do not follow a killed parent; the next start ends them
+        kill_9_of_the_supervisor_takes_its_processes_along_and_the_next_run_starts_cleanly(running)
+    ctrl_c_stops_everything_and_leaves_nothing_running(running)
 
 
 def test_a_busy_port_is_one_line_that_names_the_setting_and_starts_nothing(
@@ -146,7 +135,28 @@ def test_the_simulators_port_is_asked_for_too_but_only_where_the_simulator_runs(
         ports.check(Configuration(port=free_port(), deriv_sim_port=port, deriv_url="wss://venue.example"))
 
 
-def test_a_process_that_dies_is_started_again_and_the_console_says_so(running: Running) -> None:
+def one_command_brings_up_everything_and_says_what_to_open(running: Running) -> None:
+    running.up()
+    origin = f"http://127.0.0.1:{running.port}"
+    assert ask(f"{origin}/health/ready").status == 200
+    assert ask(f"{origin}/admin/login/").status == 200
+    page = running.said()
+    assert f"http://localhost:{running.port}/admin/" in page
+    assert "Ctrl-C stops everything." in page
+    assert "Traceback" not in page
+
+
+def a_second_run_says_that_it_runs_already_and_changes_nothing(running: Running) -> None:
+    first = running.up()
+    second = running.again()
+    assert second.returncode == 1
+    assert second.stderr.strip() == (
+        f"Already running (pid {first.pid}): open http://localhost:{running.port}/admin/, or stop it with `make stop`."
+    )
+    assert ask(f"http://127.0.0.1:{running.port}/health/ready").status == 200
+
+
+def a_process_that_dies_is_started_again_and_the_console_says_so(running: Running) -> None:
     running.up()
     pid = running.pid_of("scheduler")
     assert pid is not None
@@ -156,10 +166,7 @@ def test_a_process_that_dies_is_started_again_and_the_console_says_so(running: R
     assert wait_until(lambda: running.pid_of("scheduler") not in (None, pid), seconds=PATIENCE)
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="children follow a killed parent by themselves on Linux only"
-)
-def test_kill_9_of_the_supervisor_takes_its_processes_along_and_the_next_run_starts_cleanly(
+def kill_9_of_the_supervisor_takes_its_processes_along_and_the_next_run_starts_cleanly(
     running: Running,
 ) -> None:
     running.up().kill()
@@ -168,7 +175,7 @@ def test_kill_9_of_the_supervisor_takes_its_processes_along_and_the_next_run_sta
     assert ask(f"http://127.0.0.1:{running.port}/health/ready").status == 200
 
 
-def test_ctrl_c_stops_everything_and_leaves_nothing_running(running: Running) -> None:
+def ctrl_c_stops_everything_and_leaves_nothing_running(running: Running) -> None:
     supervisor = running.up()
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(timeout=PATIENCE) == 0
