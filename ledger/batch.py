@@ -16,6 +16,9 @@ from ledger.drafts import Balance, Draft, Posted
 from ledger.models import account_id
 from ledger.refusals import NothingToPost, refuse
 
+# The function that posts; its dry form wraps it in a subtransaction.
+POST = "ledger_post_now"
+
 _SQL = """
 SELECT (x.answer).* FROM (SELECT {}(
     %s::bigint[], %s::jsonb[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::bigint[],
@@ -108,7 +111,7 @@ class Batch:
             by.user_id,
             correlation.get(),
         ]
-        answer = _call("ledger_post_dry" if dry_run else "ledger_post_now", params)
+        answer = _call("ledger_post_dry" if dry_run else POST, params)
         if answer["status"] != "posted":
             refuse(answer["status"], json.loads(answer["detail"]))
         return self._posted(answer, dry_run=dry_run)

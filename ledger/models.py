@@ -106,17 +106,6 @@ class Account(PublicIdModel):
             models.CheckConstraint(
                 condition=Q(is_closed=False) | Q(posted=0, held=0), name="account_closed_is_empty"
             ),
-            models.CheckConstraint(
-                condition=Q(owner_type="", owner_id__isnull=True)
-                | (~Q(owner_type="") & Q(owner_id__isnull=False)),
-                name="account_owner_whole",
-            ),
-            models.CheckConstraint(condition=Q(shard=0) | Q(owner_type=""), name="account_shards_are_house"),
-            models.CheckConstraint(condition=Q(book__in=Book.values), name="account_book_known"),
-            models.CheckConstraint(
-                condition=Q(kind__in=["asset", "liability", "income", "expense", "equity"]),
-                name="account_kind_known",
-            ),
         ]
 
     @property
@@ -196,7 +185,6 @@ class Entry(PublicIdModel):
             BrinIndex(fields=["business_date"], name="entry_by_business_date", autosummarize=True),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(book__in=Book.values), name="entry_book_known"),
             models.UniqueConstraint(fields=["key"], name="entry_key_once"),
             models.CheckConstraint(condition=~Q(key=""), name="entry_key_given"),
         ]

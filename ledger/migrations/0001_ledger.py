@@ -127,22 +127,6 @@ class Migration(migrations.Migration):
             model_name='account',
             constraint=models.CheckConstraint(condition=models.Q(('is_closed', False), models.Q(('held', 0), ('posted', 0)), _connector='OR'), name='account_closed_is_empty'),
         ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('owner_id__isnull', True), ('owner_type', '')), models.Q(models.Q(('owner_type', ''), _negated=True), ('owner_id__isnull', False)), _connector='OR'), name='account_owner_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('shard', 0), ('owner_type', ''), _connector='OR'), name='account_shards_are_house'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('book__in', ['real', 'demo', 'real_mirror', 'demo_mirror'])), name='account_book_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['asset', 'liability', 'income', 'expense', 'equity'])), name='account_kind_known'),
-        ),
         migrations.AddIndex(
             model_name='entry',
             index=models.Index(condition=models.Q(('subject_id__isnull', False)), fields=['subject_type', 'subject_id'], name='entry_by_subject'),
@@ -154,10 +138,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='entry',
             index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['business_date'], name='entry_by_business_date'),
-        ),
-        migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('book__in', ['real', 'demo', 'real_mirror', 'demo_mirror'])), name='entry_book_known'),
         ),
         migrations.AddConstraint(
             model_name='entry',

@@ -9,30 +9,58 @@ END $$;
 
 -- Accounts ------------------------------------------------------------------------------------------------------
 
+-- CHECK constraints and WHEN clauses are read anew for each statement on a table, and balances change all the time.
+-- So what can only be wrong when an account opens is looked at only then, and triggers name their columns.
+
+CREATE FUNCTION ledger_account_opens() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    wrong := CASE
+        WHEN NEW.posted <> 0 OR NEW.held <> 0 OR NEW.version <> 0 OR NEW.is_closed THEN 'opens empty'
+        WHEN NEW.book NOT IN ('real', 'demo', 'real_mirror', 'demo_mirror') THEN 'is of a known book'
+        WHEN NEW.kind NOT IN ('asset', 'liability', 'income', 'expense', 'equity') THEN 'is of a known kind'
+        WHEN (NEW.owner_type = '') <> (NEW.owner_id IS NULL) THEN 'has an owner with type and id, or is the house''s'
+        WHEN NEW.shard <> 0 AND NEW.owner_type <> '' THEN 'has shards only if it is the house''s'
+    END;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'ledger: an account %', wrong USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER ledger_account_opens BEFORE INSERT ON ledger_account
+    FOR EACH ROW EXECUTE FUNCTION ledger_account_opens();
+
 -- pg_trigger_depth() is 0 for a statement someone wrote and more for one a trigger wrote. Postings and holds move
 -- balances by the triggers below, so whoever edits a balance by hand is refused, and drift cannot come about.
-CREATE TRIGGER ledger_account_balance_moves_by_postings BEFORE UPDATE ON ledger_account
-    FOR EACH ROW WHEN (
-        pg_trigger_depth() = 0
-        AND (NEW.posted <> OLD.posted OR NEW.held <> OLD.held OR NEW.version <> OLD.version)
-    )
-    EXECUTE FUNCTION ledger_refuse('a balance moves only by postings and holds');
+CREATE FUNCTION ledger_account_balance_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.posted <> OLD.posted OR NEW.held <> OLD.held OR NEW.version <> OLD.version THEN
+        RAISE EXCEPTION 'ledger: a balance moves only by postings and holds' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER ledger_account_balance_stays BEFORE UPDATE OF posted, held, version ON ledger_account
+    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_account_balance_stays();
 
-CREATE TRIGGER ledger_account_opens_empty BEFORE INSERT ON ledger_account
-    FOR EACH ROW WHEN (NEW.posted <> 0 OR NEW.held <> 0 OR NEW.version <> 0 OR NEW.is_closed)
-    EXECUTE FUNCTION ledger_refuse('an account opens empty');
-
-CREATE TRIGGER ledger_account_keeps_identity BEFORE UPDATE ON ledger_account
-    FOR EACH ROW WHEN (
-        (NEW.id, NEW.uuid, NEW.book, NEW.currency_id, NEW.kind, NEW.purpose, NEW.owner_type, NEW.shard,
-         NEW.guarded, NEW.opened_at)
-            <> (OLD.id, OLD.uuid, OLD.book, OLD.currency_id, OLD.kind, OLD.purpose, OLD.owner_type, OLD.shard,
-                OLD.guarded, OLD.opened_at)
-        OR NEW.owner_id IS DISTINCT FROM OLD.owner_id
-        OR NEW.client_id IS DISTINCT FROM OLD.client_id
+CREATE FUNCTION ledger_account_keeps_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (NEW.id, NEW.uuid, NEW.book, NEW.currency_id, NEW.kind, NEW.purpose, NEW.owner_type, NEW.owner_id,
+        NEW.client_id, NEW.shard, NEW.guarded, NEW.opened_at)
+        IS DISTINCT FROM
+        (OLD.id, OLD.uuid, OLD.book, OLD.currency_id, OLD.kind, OLD.purpose, OLD.owner_type, OLD.owner_id,
+        OLD.client_id, OLD.shard, OLD.guarded, OLD.opened_at)
         OR (OLD.is_closed AND NOT NEW.is_closed)
-    )
-    EXECUTE FUNCTION ledger_refuse('what an account is never changes, and a closed one stays closed');
+    THEN
+        RAISE EXCEPTION 'ledger: what an account is never changes, and a closed one stays closed'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER ledger_account_keeps_identity
+    BEFORE UPDATE OF id, uuid, book, currency_id, kind, purpose, owner_type, owner_id, client_id, shard, guarded,
+        opened_at, is_closed ON ledger_account
+    FOR EACH ROW EXECUTE FUNCTION ledger_account_keeps_identity();
 
 CREATE TRIGGER ledger_account_stays BEFORE DELETE ON ledger_account
     FOR EACH ROW EXECUTE FUNCTION ledger_refuse('accounts are closed, not deleted');
@@ -80,49 +108,56 @@ CREATE TRIGGER ledger_entry_is_recorded_now BEFORE INSERT ON ledger_entry
 
 CREATE FUNCTION ledger_postings_move_balances() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    d record;
-    a ledger_account;
+    p record;
     wrong text;
+    n int := 0;  -- accounts so far, and of each the change and the balance stated last
+    ids bigint[]; changes numeric[]; stated numeric[];
 BEGIN
-    SELECT format('entry %s does not sum to zero in %s', p.entry_id, p.currency_id) INTO wrong
-        FROM new_postings p
-        GROUP BY p.entry_id, p.currency_id
-        HAVING sum(CASE p.side WHEN 'debit' THEN p.amount ELSE -p.amount END) <> 0
+    SELECT format('entry %s does not sum to zero in %s', x.entry_id, x.currency_id) INTO wrong
+        FROM new_postings x
+        GROUP BY x.entry_id, x.currency_id
+        HAVING sum(CASE x.side WHEN 'debit' THEN x.amount ELSE -x.amount END) <> 0
         LIMIT 1;
     IF wrong IS NULL THEN
-        SELECT format('entry %s is written once, with lines from 1', p.entry_id) INTO wrong
-            FROM new_postings p
-            GROUP BY p.entry_id
-            HAVING min(p.line) <> 1 OR max(p.line) <> count(*)
+        SELECT format('entry %s is written once, with lines from 1', x.entry_id) INTO wrong
+            FROM new_postings x
+            GROUP BY x.entry_id
+            HAVING min(x.line) <> 1 OR max(x.line) <> count(*)
             LIMIT 1;
     END IF;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'ledger: %', wrong USING ERRCODE = 'check_violation';
     END IF;
-    -- Moves the balances, in primary-key order, and holds the stated balances, books and currencies to them.
-    FOR d IN
-        SELECT p.account_id,
-               sum(CASE p.side WHEN 'debit' THEN p.amount ELSE -p.amount END) AS debits,
-               (array_agg(p.balance_after ORDER BY p.id DESC))[1] AS stated,
-               min(p.currency_id) AS currency, count(DISTINCT p.currency_id) AS currencies,
-               min(e.book) AS book, count(DISTINCT e.book) AS books, count(e.book) < count(*) AS lost
-        FROM new_postings p
-        CROSS JOIN LATERAL (SELECT (SELECT b.book FROM ledger_entry b WHERE b.id = p.entry_id) AS book) e
-        GROUP BY p.account_id ORDER BY p.account_id
+    -- Moves the balances, all in one statement, and holds the stated balances, books and currencies to them.
+    FOR p IN
+        SELECT x.account_id, x.balance_after,
+               CASE WHEN (x.side = 'debit') = (a.kind IN ('asset', 'expense')) THEN x.amount ELSE -x.amount END AS change,
+               a.book IS NULL OR a.currency_id <> x.currency_id
+                   OR a.book IS DISTINCT FROM (SELECT e.book FROM ledger_entry e WHERE e.id = x.entry_id) AS foreign_line
+        FROM new_postings x
+        LEFT JOIN LATERAL (SELECT * FROM ledger_account r WHERE r.id = x.account_id OFFSET 0) a ON true
+        ORDER BY x.account_id, x.id
     LOOP
-        UPDATE ledger_account r
-            SET posted = r.posted + CASE WHEN r.kind IN ('asset', 'expense') THEN d.debits ELSE -d.debits END,
-                version = r.version + 1
-            WHERE r.id = d.account_id RETURNING * INTO a;
-        IF a.id IS NULL OR d.lost OR d.books > 1 OR d.currencies > 1 OR a.book <> d.book OR a.currency_id <> d.currency
-        THEN
-            RAISE EXCEPTION 'ledger: account % is posted to in another book or currency than its own', d.account_id
-                USING ERRCODE = 'check_violation';
-        ELSIF a.posted <> d.stated THEN
-            RAISE EXCEPTION 'ledger: balance after of account %: % stated, % true', a.id, d.stated, a.posted
+        IF p.foreign_line THEN
+            RAISE EXCEPTION 'ledger: account % is posted to in another book or currency than its own', p.account_id
                 USING ERRCODE = 'check_violation';
         END IF;
+        IF n = 0 OR ids[n] <> p.account_id THEN
+            n := n + 1;
+            ids[n] := p.account_id; changes[n] := 0;
+        END IF;
+        changes[n] := changes[n] + p.change; stated[n] := p.balance_after;
     END LOOP;
+    WITH moved AS (
+        UPDATE ledger_account r
+        SET posted = r.posted + changes[array_position(ids, r.id)], version = r.version + 1
+        WHERE r.id = ANY (ids) RETURNING r.id, r.posted
+    )
+    SELECT format('balance after of account %s: %s stated, %s true', m.id, stated[array_position(ids, m.id)], m.posted)
+        INTO wrong FROM moved m WHERE m.posted <> stated[array_position(ids, m.id)] LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'ledger: %', wrong USING ERRCODE = 'check_violation';
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER ledger_postings_move_balances AFTER INSERT ON ledger_posting
@@ -139,7 +174,9 @@ CREATE TRIGGER ledger_hold_is_resolved_once BEFORE UPDATE ON ledger_hold
     FOR EACH ROW WHEN (OLD.state <> 'held' OR NEW.state = 'held')
     EXECUTE FUNCTION ledger_refuse('a hold is resolved once, and that is its only change');
 
-CREATE TRIGGER ledger_hold_keeps_terms BEFORE UPDATE ON ledger_hold
+CREATE TRIGGER ledger_hold_keeps_terms
+    BEFORE UPDATE OF id, uuid, account_id, amount, purpose, key, content_hash, placed_at, expires_at, by, by_user_id,
+        subject_type, subject_id, client_id ON ledger_hold
     FOR EACH ROW WHEN (
         (NEW.id, NEW.uuid, NEW.account_id, NEW.amount, NEW.purpose, NEW.key, NEW.content_hash, NEW.placed_at,
          NEW.by, NEW.subject_type)

@@ -1,10 +1,15 @@
 """The ledger's own world."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.ledger.world import World
+if TYPE_CHECKING:
+    from tests.ledger.world import World
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(db: None) -> "World":
+    from tests.ledger.world import World  # only now: this file is read before Django is set up
+
     return World()
