@@ -115,23 +115,6 @@ def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker")
             world.reference()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _flush_past_the_guards() -> Iterator[None]:
-    """Django ends a transactional test with TRUNCATE, which append-only tables refuse: flush as `empty` does."""
-    from django.core.management.commands import flush
-
-    from tests import world
-    from tests.running import empty
-
-    def handle(self: object, **options: object) -> None:
-        empty()
-        world.reference()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush.Command, "handle", handle)
-        yield
-
-
 @pytest.fixture
 def reference_data(db: None) -> None:
     """Roles, currencies and instruments; loaded again after a transactional test has emptied the tables."""

@@ -235,17 +235,6 @@ def running(folder: Path, blocker: Any) -> Iterator[Running]:
             found.stop()
 
 
-def empty() -> None:
-    """Empty every table, append-only ones too: the guards are triggers, and a test's superuser may switch them off."""
-    with connection.cursor() as cursor:
-        tables = [name for name in connection.introspection.django_table_names(only_existing=True, include_views=False)
-                  if name not in ("django_migrations", "django_content_type", "auth_permission")]  # fmt: skip
-        names = ", ".join(f'"{name}"' for name in tables)
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-        cursor.execute("SET session_replication_role = DEFAULT")
-
-
 def read_log(folder: Path, name: str) -> list[dict[str, Any]]:
     """The structured lines a process logged."""
     lines = (folder / f"{name}.log").read_text().splitlines()
