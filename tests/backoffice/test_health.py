@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 from redis import Redis
 
 from backoffice import cache, heartbeat, metrics
@@ -30,19 +30,17 @@ def test_ready_is_503_with_a_sentence_for_each_process_that_is_silent_and_200_on
 
 @pytest.mark.django_db
 def test_without_redis_ready_is_503_and_live_is_still_200(
-    client: Client, settings: Any, tmp_path: Any, redis: Redis
+    client: Client, tmp_path: Any, redis: Redis
 ) -> None:
-    kept = settings.REDIS_URL
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
     cache._pool.cache_clear()
     try:
-        answer = client.get("/health/ready")
-        assert answer.status_code == 503
-        assert json.loads(answer.content)["checks"]["redis"]["reason"].startswith("Redis does not answer")
-        assert client.get("/health/live").status_code == 200
-        assert client.get("/metrics").status_code == 503
+        with override_settings(REDIS_URL=f"unix://{tmp_path}/nobody.sock"):
+            answer = client.get("/health/ready")
+            assert answer.status_code == 503
+            assert json.loads(answer.content)["checks"]["redis"]["reason"].startswith("Redis does not answer")
+            assert client.get("/health/live").status_code == 200
+            assert client.get("/metrics").status_code == 503
     finally:
-        settings.REDIS_URL = kept
         cache._pool.cache_clear()
 
 

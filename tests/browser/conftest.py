@@ -40,7 +40,10 @@ def page(browser: "Browser") -> "Iterator[Page]":
     made = context.new_page()
     errors: list[str] = []
     made.on("pageerror", lambda error: errors.append(str(error)))
-    made.on("console", lambda line: errors.append(f"{line.text} {line.location}") if line.type == "error" else None)
+    made.on(
+        "console",
+        lambda line: errors.append(f"{line.text} {line.location}") if line.type == "error" else None,
+    )
     yield made
     context.close()
     assert errors == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import override_settings
 from redis import Redis
 
 from backoffice import cache
@@ -63,7 +64,6 @@ def test_a_notice_reaches_whoever_listens(redis: Any) -> None:
 
 def test_without_redis_a_nudge_is_logged_and_nothing_raised(
     working: Working,
-    settings: Any,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,10 +74,9 @@ def test_without_redis_a_nudge_is_logged_and_nothing_raised(
         name: nowhere.register_script(script.script) for name, script in working.broker.scripts.items()
     }
     monkeypatch.setattr(working.broker, "scripts", scripts)
-    monkeypatch.setattr(settings, "REDIS_URL", f"unix://{tmp_path}/nobody.sock")
     cache._pool.cache_clear()
     try:
-        with caplog.at_level(logging.WARNING):
+        with override_settings(REDIS_URL=f"unix://{tmp_path}/nobody.sock"), caplog.at_level(logging.WARNING):
             wake(f"{working.queue}.submit", 7)
             notify("live:trades", {"id": 7})
     finally:
