@@ -301,6 +301,7 @@ def _end_unbought(
 
 
 def free_stake(trade: Trade, *, by: By, at: datetime) -> None:
+    """Release the hold on the stake; the caller moves the trade to a state in which none is held."""
     assert trade.hold is not None
     holds.release(trade.hold, by=by, at=at)
 
@@ -317,6 +318,10 @@ def _house(trade: Trade, purpose: str, kind: str) -> Account:
 
 
 def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payload: object) -> Trade:
+    """Change the state, raise the version and record the event; the caller holds the trade's lock.
+
+    :raises MoveNotAllowed: if MOVES has no such step.
+    """
     _check_maymove(trade, state)
     trade.state = state
     save(trade, at)
@@ -325,6 +330,7 @@ def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payloa
 
 
 def save(trade: Trade, at: datetime) -> None:
+    """Keep a change of the trade: its version rises by one."""
     trade.version += 1
     trade.changed_at = at
     trade.save()

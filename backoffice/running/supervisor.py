@@ -178,6 +178,7 @@ class Supervisor:
 
 
 def lock_file(data_dir: Path) -> IO[str]:
+    """The file that the supervisor of a data folder holds locked while it runs; open it, then try the lock."""
     return (data_dir / "supervisor.lock").open("a+")
 
 
