@@ -1,5 +1,8 @@
 """The kernel's tables: users, currencies, the event log."""
 
+from typing import ClassVar
+from uuid import UUID
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -19,7 +22,7 @@ class HistoricalModel(models.Model):
         abstract = True
 
 
-class UserManager(BaseUserManager):  # type: ignore[misc]
+class UserManager(BaseUserManager):
     """How users are found: by e-mail address, whatever its case."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -52,7 +55,7 @@ class User(PublicIdModel, AbstractBaseUser, PermissionsMixin):
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         constraints = [
@@ -113,7 +116,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Sequenced events past a position, in order: what a cursor reads."""
         return self.filter(position__gt=position).order_by("position")
 
-    def about(self, subject_type: str, subject_id: object) -> "EventQuerySet":
+    def about(self, subject_type: str, subject_id: UUID) -> "EventQuerySet":
         """Everything that happened to one object, oldest first. Its own changes are ordered by its row lock."""
         return self.filter(subject_type=subject_type, subject_id=subject_id).order_by("id")
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 
@@ -57,7 +58,7 @@ def request_demo(*, client: Client, by: By, at: datetime) -> TradingAccount:
     return account
 
 
-def _mirror_account(client: Client, owner: object, purpose: str, at: datetime) -> Account:
+def _mirror_account(client: Client, owner: UUID, purpose: str, at: datetime) -> Account:
     # A mirror copies what the venue says, so the database does not guard it against going below zero.
     return ledger_accounts.open_account(
         book=Book.DEMO_MIRROR,
@@ -132,7 +133,7 @@ def check_may_trade(account: TradingAccount) -> None:
         raise AccountNotReady(account.why)
 
 
-def of_user(user: User, public_id: object) -> TradingAccount:
+def of_user(user: User, public_id: UUID) -> TradingAccount:
     """One of this user's trading accounts.
 
     :raises NotFound: if there is none with this id, or it is somebody else's.

@@ -4,6 +4,7 @@ import hashlib
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -135,7 +136,9 @@ def place(
 
 def _markup_rate(account: TradingAccount) -> Decimal | None:
     """The account's own markup, else the client's, else none: the application's registered one applies."""
-    return account.markup_rate if account.markup_rate is not None else account.client.markup_rate
+    own: Decimal | None = account.markup_rate
+    clients: Decimal | None = account.client.markup_rate
+    return own if own is not None else clients
 
 
 def _placed_before(account: TradingAccount, key: str, content_hash: str) -> Trade | None:
@@ -235,7 +238,7 @@ def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = 
     return trade
 
 
-def of_user(user: User, public_id: object) -> Trade:
+def of_user(user: User, public_id: UUID) -> Trade:
     """One of this user's trades.
 
     :raises NotFound: if there is none with this id, or it is somebody else's.

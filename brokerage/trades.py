@@ -8,6 +8,7 @@ The order inside each verb: lock the trade, already done?, may we?, move money, 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -279,7 +280,7 @@ class moving:
             self._atomic.__exit__(type(found), found, found.__traceback__)
             raise
 
-    def __exit__(self, *found: object) -> None:
+    def __exit__(self, *found: Any) -> None:
         self._atomic.__exit__(*found)
 
 

@@ -59,7 +59,7 @@ def deadline_in(seconds: float) -> float:
 
 
 def _now(client: "redis.Redis") -> float:
-    seconds, micros = client.time()  # type: ignore[misc]
+    seconds, micros = client.time()
     return float(seconds) + float(micros) / 1e6
 
 

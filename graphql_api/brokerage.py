@@ -35,8 +35,10 @@ class DurationUnit(Enum):
     DAYS = "d"
 
 
-TradeState = strawberry.enum(
-    Enum("TradeState", [(state.name, state.value) for state in db.Trade.State]),
+TradeState = db.Trade.State
+strawberry.enum(
+    TradeState,
+    name="TradeState",
     description="Where a trade is; QUEUED, SUBMITTING, UNCERTAIN and OPEN are not final.",
 )
 
@@ -118,7 +120,7 @@ class Trade:
     account: TradingAccount
     instrument: Instrument
     side: Side
-    state: TradeState  # type: ignore[valid-type]
+    state: TradeState
     why: str = strawberry.field(description="Why it is where it is, and what happens next.")
     is_final: bool
     version: int = strawberry.field(description="Rises with every change; subscriptions resume from it.")
@@ -197,7 +199,7 @@ class PlaceTradeInput(TradeTermsInput):
 
 @strawberry.input
 class TradeFilter:
-    state: list[TradeState] | None = None  # type: ignore[valid-type]
+    state: list[TradeState] | None = None
     symbol: str | None = None
     account: strawberry.ID | None = None
     is_final: bool | None = None

@@ -1,7 +1,7 @@
 """Signing up, logging in and staying logged in."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from django.utils import timezone
@@ -141,7 +141,7 @@ class Mutation:
         return LoggedOut(logged_out=True)
 
 
-def _device(info: Info) -> dict[str, str | None]:
+def _device(info: Info) -> dict[str, Any]:
     request = info.context.request
     return {
         "agent": request.headers.get("User-Agent", ""),

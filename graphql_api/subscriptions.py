@@ -27,7 +27,7 @@ BATCH: Final = 200
 @strawberry.type(description="One step in a trade's life.")
 class TradeStatus:
     version: int = strawberry.field(description="Give the last one you saw as `afterVersion` to resume.")
-    state: TradeState  # type: ignore[valid-type]
+    state: TradeState
     event: str = strawberry.field(description="What happened; `present` for the state at the beginning.")
     at: datetime
     trade: Trade = strawberry.field(description="The trade as it is now.")

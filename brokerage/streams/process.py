@@ -125,7 +125,7 @@ class Streams:
         if not names:
             await asyncio.sleep(0.05)
             return
-        found = await self._questions.blpop(names, timeout=0.5)  # type: ignore[misc]
+        found: Any = await self._questions.blpop(names, timeout=0.5)
         if found is not None:
             name = found[0].removeprefix(list_name(""))
             task = asyncio.create_task(self._handle(name, found[1]))

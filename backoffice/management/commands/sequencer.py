@@ -2,8 +2,6 @@
 
 import json
 import logging
-import signal
-import threading
 from typing import Any, Final
 
 import redis
@@ -13,6 +11,7 @@ from django.db import DatabaseError, close_old_connections
 from backoffice.cache import redis_client
 from backoffice.heartbeat import beat
 from backoffice.sequencer import sequence
+from backoffice.stopping import Stopping
 
 log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.5
@@ -23,11 +22,9 @@ class Command(BaseCommand):
     help = "Sequence events until stopped. Any number may run; one works at a time."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = Stopping()
         nudges = None
-        while not stop.is_set():
+        while not stop.asked:
             try:
                 beat("sequencer")
                 while (done := sequence(BATCH)).positions:
@@ -36,7 +33,7 @@ class Command(BaseCommand):
                     if len(done.positions) < BATCH:
                         break
                 if nudges is None:
-                    nudges = redis_client().pubsub(ignore_subscribe_messages=True)
+                    nudges = redis_client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                     nudges.subscribe("events:recorded")
                 nudges.get_message(timeout=POLL_SECONDS)
                 while nudges.get_message(timeout=0):
