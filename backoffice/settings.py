@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "signals_hub",
     "jobs",
     "graphql_api",
-    "strawberry_django",
 ]
 
 MIDDLEWARE = [
