@@ -309,7 +309,7 @@ def test_a_closing_account_takes_nothing_in_passing(world: World) -> None:
     for _ in range(ROUNDS):
         empty = world.wallet(new_key())
         outcomes = together(
-            lambda empty=empty: accounts.close(empty), lambda empty=empty: move(ben, empty, 1)
+            lambda empty=empty: accounts.close(empty, by=BY, at=NOON), lambda empty=empty: move(ben, empty, 1)
         )
         refusals = [one for one in outcomes if isinstance(one, DomainError)]
         assert [type(one).__name__ for one in refusals] in (["AccountClosed"], ["AccountNotEmpty"])
