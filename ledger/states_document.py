@@ -14,7 +14,7 @@ def hold() -> StateDiagram:
         waiting={
             Hold.State.HELD: Waiting(
                 "whoever placed it: `capture`, `release` or `transfer`",
-                "`expire_due`, where it has an expiry (no schedule runs it yet; stakes have none)",
+                "`ledger.expire_holds`, where it has an expiry (stakes have none)",
             )
         },
     )
