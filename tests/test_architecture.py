@@ -1,6 +1,7 @@
 """What holds for all of the code, however much of it there is: layers, refusals, records, models, actors."""
 
 import ast
+import re
 import weakref
 from typing import Any
 
@@ -30,6 +31,9 @@ CALL_BY_CALL = {
     "brokerage/deriv/simulator/v3/": "a handler for each call, a frame for each message, a class for each stream",
     "brokerage/deriv/v3_answers.py": "a reader for each field and each answer",
 }
+
+# How staff see a model: the class is named for the model, and the model says what it is.
+EDGE = re.compile(r"\w+/(admin\.py|admin/|console/)[\w/.]*:")
 
 # The longest a source file may be.
 LONGEST_FILE = 450
@@ -233,7 +237,7 @@ def test_every_setting_says_what_it_does():
 
 def test_every_public_module_class_and_function_says_what_it_is():
     missing = [one for path in house.sources() for one in house.without_docstring(path)]
-    assert [one for one in missing if not one.startswith(tuple(CALL_BY_CALL))] == []
+    assert [one for one in missing if not one.startswith(tuple(CALL_BY_CALL)) and not EDGE.match(one)] == []
 
 
 def test_no_source_file_is_too_long_to_read():

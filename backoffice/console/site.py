@@ -4,7 +4,5 @@ from unfold.sites import UnfoldAdminSite
 
 
 class Console(UnfoldAdminSite):
-    """The one admin site, in Unfold's clothes."""
-
     site_header = site_title = "Nexus Back Office"
     index_title = "Home"
