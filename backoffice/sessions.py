@@ -121,6 +121,35 @@ def log_out(session: Session, *, at: datetime) -> None:
              Session.End.LOGGED_OUT, at)  # fmt: skip
 
 
+class SessionEnded(DomainError):
+    """The session has ended already."""
+
+    code = "SESSION_ENDED"
+
+
+def check_may_close(session: Session) -> None:
+    """:raises SessionEnded: if it has ended already."""
+    if session.ended_at is not None:
+        raise SessionEnded("This session has ended already.")
+
+
+def close(session: Session, *, by: By, at: datetime, reason: str) -> Session:
+    """Staff end a client app's session; its tokens stop working at once.
+
+    :raises SessionEnded: if it has ended already.
+    """
+    with transaction.atomic():
+        session = Session.objects.select_for_update(no_key=True).select_related("user").get(pk=session.pk)
+        check_may_close(session)
+        session.ended_at, session.end = at, Session.End.CLOSED
+        session.save(update_fields=["ended_at", "end"])
+        events.record(
+            "user.session_closed", subject_type="user", subject_id=session.user.uuid, by=by, at=at,
+            payload={"session": session.uuid, "reason": reason[:200]},
+        )  # fmt: skip
+    return session
+
+
 def authenticate(access: str, *, at: datetime) -> Session:
     """The session (with its user) an access token speaks for. One query.
 

@@ -1,5 +1,7 @@
 """Django's settings, made from the one table in `backoffice/configuration.py`."""
 
+from collections.abc import Callable
+
 import dj_database_url
 
 from backoffice import embedded
@@ -147,3 +149,44 @@ SILENCED_SYSTEM_CHECKS = [
 
 LOGGING = logging_settings(CONFIG.log_format, CONFIG.log_level)
 hide(CONFIG.secret_key, CONFIG.metrics_token, *CONFIG.field_keys.split(","))
+
+# ── the console ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _static(path: str) -> Callable[[object], str]:
+    """The address of a static file, asked for when a page is made."""
+    from django.templatetags.static import static
+
+    return lambda request: static(path)
+
+
+_ACCENT = {  # the one accent: indigo, which no state uses
+    "50": "238 242 255", "100": "224 231 255", "200": "199 210 254", "300": "165 180 252", "400": "129 140 248",
+    "500": "99 102 241", "600": "79 70 229", "700": "67 56 202", "800": "55 48 163", "900": "49 46 129", "950": "30 27 75",
+}  # fmt: skip
+UNFOLD = {
+    "SITE_TITLE": "Nexus Back Office",
+    "SITE_HEADER": "Nexus Back Office",
+    "SITE_URL": None,
+    "SITE_ICON": _static("console/icon.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("console/icon.svg")}],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "ENVIRONMENT": "backoffice.console.sidebar.environment",
+    "COLORS": {"primary": {weight: f"rgb({color})" for weight, color in _ACCENT.items()}},
+    "BORDER_RADIUS": "6px",
+    "STYLES": [_static("console/console.css")],
+    "SCRIPTS": [_static("console/console.js")],
+    "COMMAND": {"search_models": False, "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "backoffice.console.sidebar.navigation",
+    },
+}
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1,
+    "backoffice.console.zone.ZoneMiddleware",
+)

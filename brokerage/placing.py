@@ -199,7 +199,21 @@ def check_duration(instrument: Instrument, duration: int, unit: str) -> None:
         raise DurationNotOffered(f"{instrument.name} is offered for {low} to {high} {word}.")
 
 
-def withdraw(trade: Trade, *, by: By, at: datetime, key: str) -> Trade:
+def check_may_withdraw(trade: Trade) -> None:
+    """:raises NotQueued: if the trade was already sent or has ended."""
+    if trade.state != Trade.State.QUEUED:
+        raise NotQueued(
+            f"The trade is {trade.get_state_display().lower()}; only a queued one can be withdrawn."
+        )
+
+
+def check_may_sell(trade: Trade) -> None:
+    """:raises NotOpen: if the trade is not open."""
+    if trade.state != Trade.State.OPEN:
+        raise NotOpen(f"The trade is {trade.get_state_display().lower()}; only an open one can be sold.")
+
+
+def withdraw(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
     """Take back a trade that was not sent yet; its stake is free again. Twice is once.
 
     :raises NotQueued: if it was already sent or has ended.
@@ -209,12 +223,10 @@ def withdraw(trade: Trade, *, by: By, at: datetime, key: str) -> Trade:
         keys.claim(by=by, verb="trade.withdraw", key=key, content=str(trade.uuid), at=at)
         if trade.state == Trade.State.WITHDRAWN:
             return trade
-        if trade.state != Trade.State.QUEUED:
-            raise NotQueued(
-                f"The trade is {trade.get_state_display().lower()}; only a queued one can be withdrawn."
-            )
+        check_may_withdraw(trade)
         trades.free_stake(trade, by=by, at=at)
-        return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at)
+        said = {"reason": reason[:200]} if reason else {}
+        return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at, **said)
 
 
 def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
@@ -227,8 +239,7 @@ def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = 
     """
     with trades.moving(trade) as trade:
         keys.claim(by=by, verb="trade.sell", key=key, content=str(trade.uuid), at=at)
-        if trade.state != Trade.State.OPEN:
-            raise NotOpen(f"The trade is {trade.get_state_display().lower()}; only an open one can be sold.")
+        check_may_sell(trade)
         if trade.sale_requested_at is None:
             trade.sale_requested_at = at
             trade.problem_code = trade.problem = ""

@@ -6,11 +6,13 @@ window among the contracts that no trade has claimed. Where two fit, nobody gues
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from backoffice.errors import MoveNotAllowed
+from backoffice import keys
+from backoffice.errors import DomainError, MoveNotAllowed
+from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import trades, venue
 from brokerage.deriv import errors
@@ -62,6 +64,35 @@ def fits(trade: Trade, candidate: Candidate) -> bool:
         and trade.stake - candidate.buy_price < Decimal("0.01") + trade.stake / 100
         and earliest <= candidate.purchase_time <= latest
     )
+
+
+class NothingToReconcile(DomainError):
+    """The trade is not waiting for anything the venue could tell."""
+
+    code = "NOTHING_TO_RECONCILE"
+
+
+def check_may_request(trade: Trade) -> None:
+    """:raises NothingToReconcile: unless the trade is uncertain, or open and so may have ended at the venue."""
+    if trade.state not in (Trade.State.UNCERTAIN, Trade.State.OPEN):
+        raise NothingToReconcile(
+            f"The trade is {trade.get_state_display().lower()}; there is nothing to look up at the venue."
+        )
+
+
+def request(trade: Trade, *, by: By, at: datetime, key: str, reason: str) -> Trade:
+    """Have the venue asked again, now: an uncertain trade is reconciled, an open one followed up. Moves nothing.
+
+    :raises NothingToReconcile: if the trade is neither uncertain nor open.
+    :raises KeyReused: if the key was used on another trade.
+    """
+    with trades.moving(trade) as trade:
+        keys.claim(by=by, verb="trade.reconcile", key=key, content=str(trade.uuid), at=at)
+        check_may_request(trade)
+        trades.announce("trade.reconciliation_requested", trade, by=by, at=at, reason=reason[:200])
+        uncertain = trade.state == Trade.State.UNCERTAIN
+        wake("trading.reconcile" if uncertain else "trading.follow_up", trade.pk)
+    return trade
 
 
 def reconcile(trade: Trade, *, now: Clock) -> Trade:

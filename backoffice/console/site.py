@@ -1,8 +1,55 @@
-"""The admin site the company runs on."""
+"""The admin site the company runs on: its Home, its sidebar and its search are composed from what apps registered."""
 
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from unfold.sites import UnfoldAdminSite
+
+from backoffice.configuration import configuration
 
 
 class Console(UnfoldAdminSite):
+    """Where staff work. Clients' users never get in: `is_staff` is said of nobody else."""
+
     site_header = site_title = "Nexus Back Office"
     index_title = "Home"
+    login_template = "console/login.html"
+    enable_nav_sidebar = True
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Home: what waits for me, what moves, what is wrong."""
+        from backoffice.console import home  # it needs the admins, which need this site
+
+        request.current_app = self.name  # type: ignore[attr-defined]
+        context = {
+            **self.each_context(request),
+            "title": self.index_title,
+            **home.composed(request),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "console/home.html", context)
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The command palette: pages, clients, trades, references. Nothing is cached, so permissions hold at once."""
+        from backoffice.console import finding
+
+        term = (request.GET.get("s") or "").strip()[:100]
+        if len(term) < 2:
+            return HttpResponse()
+        hits = finding.found(request, term, self.get_sidebar_list(request))
+        page = Paginator(hits, max(len(hits), 1)).page(1)
+        return TemplateResponse(
+            request,
+            "unfold/helpers/command_results.html",
+            {"page_obj": page.paginator, "results": page, "page_counter": 0, "execution_time": 0},
+            headers={"HX-Trigger": "search"},
+        )
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The log-in page; in demo mode with the demo log-ins on it."""
+        from backoffice.console import home
+
+        logins = home.demo_logins() if configuration().demo else []
+        return super().login(request, {"demo_logins": logins, **(extra_context or {})})

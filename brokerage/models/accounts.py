@@ -9,7 +9,7 @@ from simple_history.models import HistoricalRecords
 from backoffice.database import AmountField, PublicIdModel, RateField
 from backoffice.models import Currency, User
 from backoffice.secrets import EncryptedField
-from compliance.models import Client
+from compliance.models import Client, desks_of
 from ledger.models import Account
 
 
@@ -18,6 +18,11 @@ class TradingAccountQuerySet(models.QuerySet["TradingAccount"]):
 
     def of_user(self, user: User) -> "TradingAccountQuerySet":
         return self.filter(client__membership__user=user)
+
+    def visible_to(self, staff: User) -> "TradingAccountQuerySet":
+        """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""
+        desks = desks_of(staff)
+        return self if desks is None else self.filter(client__desk__in=desks)
 
     def opening(self) -> "TradingAccountQuerySet":
         """Waiting for the venue to open them."""

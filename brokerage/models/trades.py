@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -10,7 +11,7 @@ from backoffice.database import AmountField, PriceField, PublicIdModel, RateFiel
 from backoffice.models import User
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.instruments import Instrument
-from compliance.models import Client
+from compliance.models import Client, desks_of
 from ledger.models import Hold
 
 
@@ -22,9 +23,8 @@ class TradeQuerySet(models.QuerySet["Trade"]):
 
     def visible_to(self, staff: User) -> "TradeQuerySet":
         """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""
-        if staff.is_superuser or not staff.desks.exists():
-            return self
-        return self.filter(client__desk__staff=staff).distinct()
+        desks = desks_of(staff)
+        return self if desks is None else self.filter(client__desk__in=desks)
 
     def queued(self) -> "TradeQuerySet":
         return self.filter(state=Trade.State.QUEUED).order_by("id")
@@ -45,11 +45,7 @@ class TradeQuerySet(models.QuerySet["Trade"]):
 
     def stuck(self, at: datetime) -> "TradeQuerySet":
         """Not final and past the age its state allows (see `Trade.PATIENCE`)."""
-        late = Q()
-        for state, patience in Trade.PATIENCE.items():
-            column = "expires_at" if state == Trade.State.OPEN else "changed_at"
-            late |= Q(state=state, **{f"{column}__lt": at - patience})
-        return self.filter(late)
+        return self.filter(Trade.late(at))
 
 
 class Trade(PublicIdModel):
@@ -194,12 +190,22 @@ class Trade(PublicIdModel):
             models.Index(fields=["client", "-uuid"], name="trade_by_client"),
             models.Index(fields=["account", "-id"], name="trade_by_account"),
             models.Index(fields=["state", "-id"], name="trade_by_state"),
+            BrinIndex(fields=["placed_at"], name="trade_by_placed", autosummarize=True),
             models.Index(
                 fields=["state", "expires_at"],
                 condition=Q(state__in=["queued", "submitting", "uncertain", "open"]),
                 name="trade_unfinished",
             ),
         ]
+
+    @staticmethod
+    def late(at: datetime) -> Q:
+        """What makes a trade stuck at an instant, as a condition for querysets and counts."""
+        late = Q()
+        for state, patience in Trade.PATIENCE.items():
+            column = "expires_at" if state == Trade.State.OPEN else "changed_at"
+            late |= Q(state=state, **{f"{column}__lt": at - patience})
+        return late
 
     @property
     def is_final(self) -> bool:

@@ -1,0 +1,148 @@
+"""Places in the console that apps fill from their own `admin` package; nothing central knows them all.
+
+sidebar.register("trades", Entry("Trading", "Trades", "admin:brokerage_trade_changelist", "swap_vert",
+                                 "brokerage.view_trade"), order=10)
+"""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from backoffice.models import User
+from backoffice.registry import Port
+
+# The sidebar's groups, by the job to be done, in their order.
+GROUPS: Final = (
+    "", "My work", "Clients", "Payments", "Trading", "Compliance", "Lending", "Affiliates",
+    "Signals and alerts", "Books", "Operations", "Settings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the sidebar. `count` says how many wait there for this person; 0 shows nothing."""
+
+    group: str
+    title: str
+    url: str
+    icon: str
+    permission: str
+    count: Callable[[HttpRequest], int] | None = None
+    tone: str = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Work that waits for the reader: how much, how old, and where it is."""
+
+    title: str
+    url: str
+    count: int
+    oldest: datetime | None = None
+    is_overdue: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that moves, with the rows behind it."""
+
+    title: str
+    value: SafeString | str
+    note: SafeString | str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars over time; each opens the rows behind it."""
+
+    title: str
+    labels: list[str]
+    values: list[int]
+    urls: list[str]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is watched: fine, or wrong in one sentence."""
+
+    title: str
+    sentence: SafeString | str
+    url: str = ""
+    is_wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit of the search."""
+
+    title: str
+    description: str
+    link: str
+    icon: str = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of the client's page. `show` is given the request and the client."""
+
+    title: str
+    permission: str
+    show: Callable[[HttpRequest, Any], SafeString | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A part of Home for those with a permission; `read` gives rows of the kind its port holds."""
+
+    permission: str
+    read: Callable[[HttpRequest], Iterable[Any]] = field(repr=False)
+
+
+sidebar: Port[Entry] = Port("sidebar entries")
+# Home, row by row: what waits for me, what moves, charts of it, and what is wrong.
+waiting: Port[Card] = Port("what waits")
+figures: Port[Card] = Port("figures")
+charts: Port[Card] = Port("charts")
+troubles: Port[Card] = Port("what is watched")
+client_panels: Port[Panel] = Port("panels of the client's page")
+# Given what was typed and how many hits are wanted.
+search: Port[Callable[[HttpRequest, str, int], list[Found]]] = Port("search")
+# By kind of subject: what the things with these public ids are called, and where they are.
+subjects: Port[Callable[[set[uuid.UUID]], dict[uuid.UUID, tuple[str, str]]]] = Port("subjects")
+# By event name: what happened, in words; a function is given the event's payload.
+words: Port[str | Callable[[dict[str, Any]], str]] = Port("events in words")
+# By model label: which rows a member of staff may see, where the model itself cannot know.
+limits: Port[Callable[[User, QuerySet[Any]], QuerySet[Any]]] = Port("which rows staff may see")
+
+
+def visible(user: Any, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    """The rows of a queryset that this member of staff may see: by the queryset's own word, or a registered limit."""
+    if hasattr(queryset, "visible_to"):
+        return queryset.visible_to(user)  # type: ignore[no-any-return]
+    model: type[Model] = queryset.model
+    if model._meta.label_lower in limits.names():
+        return limits.get(model._meta.label_lower)(user, queryset)
+    return queryset
+
+
+def names(pairs: Iterable[tuple[str, uuid.UUID | None]]) -> dict[uuid.UUID, tuple[str, str]]:
+    """What subjects are called and where they are, one question per kind. Unknown ones are left out."""
+    wanted: dict[str, set[uuid.UUID]] = {}
+    for kind, public_id in pairs:
+        if public_id is not None and kind:
+            wanted.setdefault(kind, set()).add(public_id)
+    known = subjects.names()
+    found: dict[uuid.UUID, tuple[str, str]] = {}
+    for kind, ids in wanted.items():
+        if kind in known:
+            found |= subjects.get(kind)(ids)
+    return found

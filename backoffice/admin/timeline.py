@@ -1,0 +1,106 @@
+"""What happened to something, from the event log, in words: who, when, and under which correlation id."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backoffice.admin import ports, show
+from backoffice.models import Event
+
+# Parts of a payload that are shown elsewhere or mean nothing to a reader.
+SILENT: Final = {"state", "steps", "user", "session", "known"}
+AT_MOST: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event as a line of a timeline."""
+
+    what: str
+    detail: str
+    who: str
+    at: SafeString
+    correlation_id: str
+    event_id: int
+
+
+def of(subject_type: str, subject_id: uuid.UUID) -> list[Happening]:
+    """Everything that happened to one object, oldest first; the newest where there is very much."""
+    rows = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).select_related("by_user")
+    return [line(event) for event in reversed(rows.order_by("-id")[:AT_MOST])]
+
+
+def of_client(client_id: uuid.UUID) -> list[Happening]:
+    """The latest that happened to anything of a client, newest first."""
+    rows = Event.objects.filter(client_id=client_id).select_related("by_user")
+    return [line(event) for event in rows.order_by("-position")[:20]]
+
+
+def line(event: Event) -> Happening:
+    return Happening(
+        what=what(event),
+        detail=detail(event.payload),
+        who=who(event),
+        at=show.at(event.at),
+        correlation_id=event.correlation_id,
+        event_id=event.pk,
+    )
+
+
+def what(event: Event) -> str:
+    """The event's name as a sentence: “Sale requested”."""
+    if event.name in ports.words.names():
+        word = ports.words.get(event.name)
+        return word if isinstance(word, str) else word(event.payload)
+    _, _, verb = event.name.partition(".")
+    return verb.replace("_", " ").capitalize()
+
+
+def who(event: Event) -> str:
+    """A person by name, a part of the system by what it is."""
+    if event.by_user is not None:
+        return str(event.by_user)
+    return person(event.by)
+
+
+def person(by: str) -> str:
+    """`system:reconciler` in words."""
+    kind, _, part = by.partition(":")
+    return part.replace("_", " ").capitalize() if kind == "system" else kind.capitalize()
+
+
+def detail(payload: dict[str, Any]) -> str:
+    """The rest of what the event says, as words and values. Never raw JSON."""
+    parts = [f"{word.replace('_', ' ')} {_value(value)}" for word, value in payload.items()
+             if word not in SILENT and value not in (None, "", [])]  # fmt: skip
+    return " · ".join(parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, str) and "." in value:
+        try:
+            return show.tidy(Decimal(value))
+        except (InvalidOperation, ValueError):
+            return value
+    return str(value)
+
+
+def table(rows: Iterable[Happening]) -> SafeString:
+    """Happenings as a table, where there is room for one."""
+    return show.table(
+        ["When", "What", "Detail", "By"],
+        [
+            [row.at, row.what, format_html('<span class="c-quiet">{}</span>', row.detail), row.who]
+            for row in rows
+        ],
+        empty="Nothing has happened yet. Every request, decision and posting will be listed here.",
+    )

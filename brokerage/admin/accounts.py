@@ -1,0 +1,158 @@
+"""Trading accounts: what the venue says beside what our mirror says, and whether they may trade."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from backoffice.admin import show, timeline
+from backoffice.admin.base import ConsoleAdmin, record_link
+from backoffice.admin.filters import choice_filter
+from backoffice.admin.record import Record, Tab
+from brokerage.admin import shown
+from brokerage.models import Trade, TradingAccount
+from compliance.models import Client
+from ledger.admin.shown import entries_text
+from ledger.models import Entry, Posting
+
+
+@admin.register(TradingAccount)
+class TradingAccountAdmin(ConsoleAdmin):
+    list_display = ("name", "who", "kind", "state_shown", "balance", "at_venue", "why_shown")
+    list_display_links = ("name",)
+    list_select_related = ("client", "cash", "currency")
+    ordering = ("-id",)
+    search_fields = ("login_id",)
+    search_help_text = "Client or log-in id"
+    list_filter = (
+        choice_filter("state", "state", TradingAccount.State.choices),
+        choice_filter("kind", "kind", TradingAccount.Kind.choices),
+    )
+    subject_type = "trading_account"
+    edit_fields = ("markup_rate",)
+    empty_text = "No trading account here. One is opened for each client who signs up."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[TradingAccount], search_term: str
+    ) -> tuple[QuerySet[TradingAccount], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if any(sign.isdigit() for sign in term):
+            return queryset.filter(login_id=term.upper()), False
+        people = list(Client.objects.named(term).values_list("pk", flat=True)[:200])
+        return queryset.filter(Q(client__in=people)), False
+
+    @admin.display(description="Account")
+    def name(self, account: TradingAccount) -> str:
+        return account.login_id or "Being opened"
+
+    @admin.display(description="Client")
+    def who(self, account: TradingAccount) -> SafeString:
+        return record_link(account.client)  # type: ignore[no-any-return]
+
+    @admin.display(description="State")
+    def state_shown(self, account: TradingAccount) -> SafeString:
+        return shown.account_badge(account)
+
+    @admin.display(description="Balance")
+    def balance(self, account: TradingAccount) -> SafeString:
+        return show.money(account.cash.posted, account.currency_id, account.currency.exponent)
+
+    @admin.display(description="At the venue")
+    def at_venue(self, account: TradingAccount) -> SafeString:
+        return show.money(account.venue_balance, account.currency_id, account.currency.exponent)
+
+    @admin.display(description="Why, and what next")
+    def why_shown(self, account: TradingAccount) -> SafeString:
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', account.why, account.why)
+
+    def record(self, request: HttpRequest, row: TradingAccount) -> Record:
+        """Balances on both sides, open trades, entries and what happened. The token is never shown."""
+        code, digits = row.currency_id, row.currency.exponent
+        cash, stakes = row.cash, row.stakes
+        return Record(
+            title=str(row),
+            badge=shown.account_badge(row),
+            amount=show.money(cash.posted, code, digits),
+            why=row.why,
+            facts=[
+                ("Whose is it?", [
+                    ("Client", record_link(row.client)),
+                    ("Kind", row.get_kind_display()),
+                    ("Default account", show.yes(row.is_default)),
+                ]),
+                ("How much is on it?", [
+                    ("Balance, our mirror", show.money(cash.posted, code, digits)),
+                    ("Held for trades not bought yet", show.money(cash.held, code, digits)),
+                    ("Available", show.money(cash.available, code, digits)),
+                    ("Open stakes", show.money(stakes.posted, code, digits)),
+                    ("Balance at the venue", show.money(row.venue_balance, code, digits)),
+                    ("Venue said so", show.at(row.venue_balance_at)),
+                    ("Reconciled", show.at(row.reconciled_at)),
+                ]),
+                ("How is it traded?", [
+                    ("Venue", f"{row.venue.capitalize()}, protocol {row.generation}"),
+                    ("Markup", show.percent(row.markup_rate) if row.markup_rate is not None else "The client's"),
+                ]),
+                ("When?", [("Asked for", show.at(row.requested_at)), ("Opened", show.at(row.opened_at))]),
+                ("Where in the ledger?", [
+                    ("Cash", record_link(cash, "Mirror of the venue's balance")),
+                    ("Open stakes", record_link(stakes, "Stakes in open contracts")),
+                ] if request.user.has_perm("ledger.view_account") else []),  # type: ignore[union-attr]
+            ],
+            timeline=timeline.of("trading_account", row.uuid),
+            tabs=self._tabs(request, row),
+        )  # fmt: skip
+
+    def _tabs(self, request: HttpRequest, row: TradingAccount) -> list[Tab]:
+        tabs = []
+        if request.user.has_perm("brokerage.view_trade"):  # type: ignore[union-attr]
+            tabs.append(Tab("Trades", lambda: trades_table(row.trades.all())))
+        if request.user.has_perm("ledger.view_entry"):  # type: ignore[union-attr]
+            tabs.append(Tab("Journal entries", lambda: entries_text(latest_entries(row))))
+        return tabs
+
+
+def latest_entries(account: TradingAccount) -> list[Entry]:
+    """The last entries that touched the account's cash, newest first; by the postings' own index."""
+    rows = (
+        Posting.objects.filter(account=account.cash_id)
+        .order_by("-id")
+        .values_list("entry_id", flat=True)[:15]
+    )
+    return list(Entry.objects.filter(pk__in=list(rows)).order_by("-id"))
+
+
+def trades_table(rows: QuerySet[Trade]) -> SafeString:
+    """The latest trades of somebody or something, each linked to its page."""
+    latest: list[Any] = list(rows.select_related("instrument", "account__currency").order_by("-id")[:12])
+    return show.table(
+        ["Placed", "What", "Stake", "State", "Result"],
+        [
+            [show.when(trade.placed_at), record_link(trade, shown.what(trade)), shown.stake(trade),
+             shown.badge(trade), shown.result(trade)]
+            for trade in latest
+        ],
+        right=(2, 4),
+        empty="No trade yet. Trades appear as the client places them.",
+    )  # fmt: skip
+
+
+def accounts_table(rows: QuerySet[TradingAccount]) -> SafeString:
+    """Trading accounts with their balances."""
+    listed = list(rows.select_related("cash", "stakes", "currency").order_by("-is_default", "id")[:20])
+    return show.table(
+        ["Account", "State", "Balance", "Open stakes", "Why, and what next"],
+        [
+            [record_link(row), shown.account_badge(row),
+             show.money(row.cash.posted, row.currency_id, row.currency.exponent),
+             show.money(row.stakes.posted, row.currency_id, row.currency.exponent), row.why]
+            for row in listed
+        ],
+        right=(2, 3),
+        empty="No trading account yet. Signing up opens a demo account.",
+    )  # fmt: skip

@@ -1,0 +1,259 @@
+"""Jobs at a glance: queues, processes, the schedule, and what failed for good."""
+
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+import redis
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_dramatiq.models import Task
+
+from backoffice import heartbeat
+from backoffice.admin import ports, show
+from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin
+from backoffice.admin.filters import choice_filter, period_filter
+from backoffice.admin.ports import Card, Entry, Trouble
+from backoffice.admin.record import Record, Tab
+from backoffice.cache import redis_client
+from backoffice.health import PROCESSES
+from jobs.models import FailedJob, Schedule
+
+RECENT = timedelta(hours=24)
+NAMES = {"worker": "Worker", "scheduler": "Scheduler", "sequencer": "Sequencer", "streams": "Streams"}
+
+# The package's own task table is not kept (its middleware costs nine tenths of the throughput), so it has no page.
+if admin.site.is_registered(Task):
+    admin.site.unregister(Task)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ConsoleAdmin):
+    list_display = ("name", "rhythm", "state_shown", "next_run", "last_run", "last_result")
+    ordering = ("name",)
+    search_fields = ("name",)
+    list_filter = (choice_filter("enabled", "state", [("True", "On"), ("False", "Off")]),)
+    edit_fields = ("enabled", "every", "at_time", "catch_up")
+    list_intro = "What runs by the clock. A change counts from the next run on; times are UTC."
+    empty_text = "Nothing is scheduled. The schedule is filled when the back office starts."
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("at-a-glance/", self.admin_site.admin_view(self.at_a_glance), name="jobs_at_a_glance")
+        return [page, *super().get_urls()]
+
+    @admin.display(description="Runs")
+    def rhythm(self, schedule: Schedule) -> str:
+        if schedule.at_time:
+            return f"Daily at {schedule.at_time:%H:%M} UTC"
+        return f"Every {show.span(schedule.every)}"
+
+    @admin.display(description="State")
+    def state_shown(self, schedule: Schedule) -> SafeString:
+        return show.badge("On", show.DONE) if schedule.enabled else show.badge("Off")
+
+    @admin.display(description="Next run")
+    def next_run(self, schedule: Schedule) -> SafeString:
+        return show.when(schedule.next_run_at) if schedule.enabled else show.NOTHING
+
+    @admin.display(description="Last run")
+    def last_run(self, schedule: Schedule) -> SafeString:
+        return show.when(schedule.last_run_at)
+
+    def record(self, request: HttpRequest, row: Schedule) -> Record:
+        return Record(
+            title=row.name,
+            badge=self.state_shown(row),
+            why=f"{self.rhythm(row)}. " + ("Missed runs are made up for." if row.catch_up else "Missed runs collapse to one."),
+            facts=[
+                ("When does it run?", [
+                    ("Rhythm", self.rhythm(row)), ("Next", show.at(row.next_run_at) if row.enabled else "Off"),
+                    ("Last", show.at(row.last_run_at)), ("Last result", row.last_result.capitalize()),
+                ]),
+                ("What runs?", [("Job", row.actor)]),
+            ],
+            tabs=[Tab("Latest failures", lambda: failures_table(FailedJob.objects.filter(actor=row.actor)))],
+        )  # fmt: skip
+
+    def at_a_glance(self, request: HttpRequest) -> HttpResponse:
+        """Queues with their depth, processes with their age, the schedule, and the latest failures, on one page."""
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Jobs at a glance",
+            "parts": [
+                ("Processes", _processes()),
+                ("Queues", _queues()),
+                ("Schedule", self._schedule()),
+                ("Latest failures", failures_table(FailedJob.objects.all())),
+            ],
+        }
+        return TemplateResponse(request, "console/glance.html", context)
+
+    def _schedule(self) -> SafeString:
+        return show.table(
+            ["Job", "Runs", "State", "Next run", "Last run", "Last result"],
+            [[show.link(row.name, self.record_url(row)), self.rhythm(row), self.state_shown(row), self.next_run(row),
+              self.last_run(row), row.last_result.capitalize()] for row in Schedule.objects.order_by("name")[:100]],
+            empty=self.empty_text,
+        )  # fmt: skip
+
+
+@admin.register(FailedJob)
+class FailedJobAdmin(ReadOnlyAdmin):
+    list_display = ("failed", "actor", "error_shown", "retries", "kind")
+    list_display_links = ("actor",)
+    ordering = ("-failed_at",)
+    search_fields = ("actor", "correlation_id")
+    search_help_text = "Job or correlation id"
+    list_filter = (period_filter("failed_at", "failed"),)
+    empty_text = "Nothing has failed for good. A job that runs out of retries is kept here, with its error."
+    list_intro = "Jobs that will not be tried again by themselves. Refusals are answers: something was asked that could not be done."
+
+    @admin.display(description="Failed")
+    def failed(self, job: FailedJob) -> SafeString:
+        return show.when(job.failed_at)
+
+    @admin.display(description="Error")
+    def error_shown(self, job: FailedJob) -> SafeString:
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', job.error[:300], job.error[:160])
+
+    @admin.display(description="Kind")
+    def kind(self, job: FailedJob) -> SafeString:
+        return show.badge("Refusal") if job.code else show.badge("Failure", show.WRONG)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        from django.db.models import Q
+
+        term = search_term.strip()
+        return (queryset.filter(Q(actor=term) | Q(correlation_id=term)) if term else queryset), False
+
+    def record(self, request: HttpRequest, row: FailedJob) -> Record:
+        arguments = [str(value) for value in row.arguments.get("args", [])]
+        arguments += [f"{name} = {value}" for name, value in row.arguments.get("kwargs", {}).items()]
+        return Record(
+            title=row.actor,
+            badge=self.kind(row),
+            why=row.error[:300],
+            facts=[
+                ("What was tried?", [
+                    ("Job", row.actor), ("Queue", row.queue), ("Arguments, without secrets", ", ".join(arguments) or "None"),
+                ]),
+                ("How did it fail?", [
+                    ("Code", row.code), ("Retries", str(row.retries)), ("Failed", show.at(row.failed_at)),
+                    ("Correlation id", format_html('<span class="c-code">{}</span>', row.correlation_id) if row.correlation_id else ""),
+                ]),
+            ],
+            tabs=[Tab("Traceback", lambda: format_html('<pre class="c-pre">{}</pre>', row.traceback))] if row.traceback else [],
+        )  # fmt: skip
+
+
+def failures_table(rows: Any) -> SafeString:
+    """The latest failures, each linked to its page."""
+    return show.table(
+        ["Failed", "Job", "Error", "Kind"],
+        [
+            [show.when(row.failed_at), show.link(row.actor, reverse("admin:jobs_failedjob_change", args=[row.pk])),
+             row.error[:140], show.badge("Refusal") if row.code else show.badge("Failure", show.WRONG)]
+            for row in rows.order_by("-failed_at")[:10]
+        ],
+        empty="Nothing has failed for good.",
+    )  # fmt: skip
+
+
+def _processes() -> SafeString:
+    try:
+        alive = heartbeat.alive()
+    except redis.RedisError:
+        return show.badge("Redis does not answer", show.WRONG)
+    rows: list[list[Any]] = [
+        [NAMES.get(name.split(":")[0], name.split(":")[0].capitalize()), name.partition(":")[2].replace(":", ", process ") or "–",
+         f"{show.span(age)} ago", show.badge("Alive", show.DONE)]
+        for name, age in sorted(alive.items())
+    ]  # fmt: skip
+    heard = {name.split(":")[0] for name in alive}
+    rows += [
+        [NAMES[kind], "–", "–", show.badge("Silent", show.WRONG)] for kind in PROCESSES if kind not in heard
+    ]
+    return show.table(["Process", "Where", "Last heard", "State"], rows)
+
+
+def queue_depths() -> list[tuple[str, int, int, int]]:
+    """Each queue's name with how many jobs wait, wait for later, and are dead. Asked of Redis in one go.
+
+    :raises redis.RedisError: if Redis cannot be asked.
+    """
+    names = sorted(dramatiq.get_broker().get_declared_queues())
+    with redis_client().pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.llen(f"dramatiq:{name}")
+            pipe.llen(f"dramatiq:{name}.DQ")
+            pipe.zcard(f"dramatiq:{name}.XQ")
+        found = pipe.execute()
+    return [(name, *found[3 * number : 3 * number + 3]) for number, name in enumerate(names)]  # type: ignore[misc]
+
+
+def _queues() -> SafeString:
+    from jobs.declare import load_actors
+
+    load_actors()
+    try:
+        depths = queue_depths()
+    except redis.RedisError:
+        return show.badge("Redis does not answer", show.WRONG)
+    return show.table(
+        ["Queue", "Waiting", "For later", "Dead"],
+        [[name.capitalize(), *(show.number(count) for count in counts)] for name, *counts in depths],
+        right=(1, 2, 3),
+        empty="No queue yet. Queues appear with the first job.",
+    )
+
+
+def _failed(request: HttpRequest) -> dict[str, Any]:
+    kept: dict[str, dict[str, Any]] = request.__dict__
+    if "_failed_jobs" not in kept:
+        from django.db.models import Count
+
+        rows = FailedJob.objects.filter(failed_at__gte=timezone.now() - RECENT, code="")
+        kept["_failed_jobs"] = rows.aggregate(count=Count("pk"), latest=Max("failed_at"))
+    return kept["_failed_jobs"]
+
+
+def _trouble(request: HttpRequest) -> Any:
+    found, url = _failed(request), reverse("admin:jobs_failedjob_changelist")
+    if found["count"]:
+        plural = "job" if found["count"] == 1 else "jobs"
+        yield Trouble(
+            "Jobs",
+            f"{found['count']:,} {plural} failed for good in the last day, the latest {show.ago(found['latest'])}.",
+            url,
+            True,
+        )
+    else:
+        yield Trouble("Jobs", "No job has failed for good in the last day.", url)
+
+
+ports.sidebar.register(
+    "jobs",
+    Entry("Operations", "Jobs at a glance", "admin:jobs_at_a_glance", "monitor_heart", "jobs.view_schedule"),
+    order=10,
+)
+ports.sidebar.register(
+    "schedule",
+    Entry("Operations", "Schedule", "admin:jobs_schedule_changelist", "schedule", "jobs.view_schedule"),
+    order=20,
+)
+ports.sidebar.register(
+    "failed_jobs",
+    Entry("Operations", "Failed jobs", "admin:jobs_failedjob_changelist", "error", "jobs.view_failedjob",
+          lambda request: int(_failed(request)["count"]), "danger"),
+    order=30,
+)  # fmt: skip
+ports.troubles.register("jobs", Card("jobs.view_failedjob", _trouble), order=10)

@@ -1,0 +1,83 @@
+"""Journal entries as accounting text for pages: debits left, credits right, each balance after, accounts linked."""
+
+import uuid
+from collections.abc import Iterable
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from backoffice.admin import ports, show
+from ledger.models import Account, Entry, Posting
+
+Names = dict[uuid.UUID, tuple[str, str]]
+
+
+def owners(accounts: Iterable[Account]) -> Names:
+    """What the owners of these accounts are called."""
+    return ports.names((account.owner_type, account.owner_id) for account in accounts)
+
+
+def account_name(account: Account, named: Names) -> str:
+    """“CR900001 · open stakes USD”; the house's own by what they are for."""
+    purpose = account.purpose.replace("_", " ")
+    shard = f" #{account.shard}" if account.shard else ""
+    if account.is_house:
+        return f"House · {purpose}{shard} {account.currency_id}"
+    owner = named[account.owner_id][0] if account.owner_id in named else account.owner_type.replace("_", " ")
+    return f"{owner} · {purpose} {account.currency_id}"
+
+
+def account_link(account: Account, named: Names) -> SafeString:
+    return show.link(account_name(account, named), reverse("admin:ledger_account_change", args=[account.pk]))
+
+
+def entries_text(entries: list[Entry]) -> SafeString:
+    """Entries in the order given, each with its postings. Two queries, however many there are."""
+    if not entries:
+        return format_html(
+            '<p class="c-empty">{}</p>', "Nothing is posted yet. Entries appear here with their lines."
+        )
+    postings: dict[int, list[Posting]] = {entry.pk: [] for entry in entries}
+    for posting in (
+        Posting.objects.filter(entry__in=postings)
+        .select_related("account__currency")
+        .order_by("entry_id", "line")
+    ):
+        postings[posting.entry_id].append(posting)
+    named = owners(posting.account for rows in postings.values() for posting in rows)
+    blocks = format_html_join("", "{}", ((_block(entry, postings[entry.pk], named),) for entry in entries))
+    return format_html(
+        '<table class="c-books"><thead><tr><th scope="col">Account</th><th scope="col" class="c-right">Debit</th>'
+        '<th scope="col" class="c-right">Credit</th><th scope="col" class="c-right">Balance after</th></tr></thead>{}</table>',
+        blocks,
+    )
+
+
+def _block(entry: Entry, postings: list[Posting], named: Names) -> SafeString:
+    head = format_html(
+        '<tr class="c-entry"><th colspan="4" scope="rowgroup">{} <a class="c-link" href="{}">{}</a> <span>{}</span></th></tr>',
+        show.at(entry.effective_at),
+        reverse("admin:ledger_entry_change", args=[entry.pk]),
+        kind_name(entry.kind),
+        " · ".join(word for word in (entry.narration, entry.reference) if word),
+    )
+    return format_html(
+        "<tbody>{}{}</tbody>", head, format_html_join("", "{}", ((_line(row, named),) for row in postings))
+    )
+
+
+def _line(posting: Posting, named: Names) -> SafeString:
+    account = posting.account
+    amount = show.money(posting.amount, account.currency_id, account.currency.exponent)
+    balance = show.money(posting.balance_after, account.currency_id, account.currency.exponent)
+    is_debit = posting.side == "debit"
+    return format_html(
+        '<tr><td class="c-{}">{}</td><td class="c-right">{}</td><td class="c-right">{}</td><td class="c-right c-quiet">{}</td></tr>',
+        posting.side, account_link(account, named), amount if is_debit else "", "" if is_debit else amount, balance,
+    )  # fmt: skip
+
+
+def kind_name(kind: str) -> str:
+    """`contract_won` → “Contract won”."""
+    return kind.replace("_", " ").capitalize()

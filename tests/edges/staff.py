@@ -1,0 +1,67 @@
+"""The console for tests: a browser without JavaScript, somebody of each role, and one row of everything."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client as Browser
+from django.urls import reverse
+from django.utils import timezone
+
+import fixtures
+from backoffice.models import Currency, Event, Session, User
+from brokerage import trades
+from brokerage.models import Instrument
+from compliance.models import Desk
+from jobs.models import FailedJob, Schedule
+from ledger.models import Account, Entry, Hold
+from tests import world
+
+ROLES = [role["name"] for role in fixtures.read("roles")["roles"]]
+REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+def browser(user: User | None, **given: Any) -> Browser:
+    """A browser in which this person is logged in, by whatever means."""
+    found = Browser(**given)
+    if user is not None:
+        found.force_login(user)
+    return found
+
+
+def of_role(role: str) -> Browser:
+    return browser(world.staff(role))
+
+
+def superuser() -> User:
+    return world.staff(is_superuser=True)
+
+
+def name(model: type[Model], page: str) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+
+
+def page(row: Model, kind: str = "change") -> str:
+    return reverse(name(type(row), kind), args=[row.pk])
+
+
+def everything() -> dict[type[Model], Model]:
+    """One row of every registered model, made through verbs where there is one."""
+    from django.contrib.auth.models import Group
+
+    opening = world.client()
+    account = world.account(opening)
+    trade = trades.settle(world.opened(world.placed(account)), world.outcome(), by=world.TESTER, at=world.NOW)
+    now = timezone.now()
+    rows: list[Model] = [
+        opening.user, opening.client, account, trade, trade.instrument, account.cash,
+        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
+        Group.objects.first(), Desk.objects.create(name="Desk of tests"),
+        Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),
+        Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
+        FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
+    ]  # fmt: skip
+    return {type(row): row for row in rows}
+
+
+__all__ = ["REGISTERED", "ROLES", "Account", "Instrument", "browser", "everything", "name", "of_role", "page"]
