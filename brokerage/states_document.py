@@ -21,7 +21,7 @@ def trade() -> StateDiagram:
         first=Trade.State.QUEUED,
         waiting={
             Trade.State.QUEUED: Waiting(
-                "the actor `trading.submit`, or the client who withdraws it",
+                "the actor `trading.submit`, or whoever withdraws it: the client, or staff with a reason",
                 f"`trading.sweep` wakes `trading.submit` again; after {seconds} s in the queue it is denied",
                 _patience(Trade.State.QUEUED, "its last change"),
             ),
