@@ -6,6 +6,7 @@ to stop them), so the tests after them are known to be able to fail.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -151,3 +152,17 @@ def test_never_placed_and_found_at_once_is_one_of_the_two():
             (9990, 10) if opened else (10000, 0)
         )
         assert trade.account.cash.held == 0
+
+
+def test_a_purchase_with_a_markup_and_a_settlement_of_one_account_never_deadlock():
+    account = world.account()
+    account.markup_rate = "0.02"
+    account.save()
+    for _ in range(8):
+        running = world.opened(world.placed(account, stake="11.00"), buy_price=Decimal("11.00"))
+        bought = world.submitting(world.placed(account))
+        results = at_once(
+            lambda trade=running: trades.settle(trade, world.outcome("lost", "0"), by=TESTER, at=NOW),
+            lambda trade=bought: trades.record_bought(trade, world.bought(), by=TESTER, at=NOW),
+        )
+        assert [type(result).__name__ for result in results] == ["Trade", "Trade"]
