@@ -15,6 +15,9 @@ SECRET_KEY = CONFIG.secret_key
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = [*CONFIG.hosts, "testserver"] if CONFIG.demo else CONFIG.hosts
 CSRF_TRUSTED_ORIGINS = [CONFIG.public_url]
+CORS_ALLOWED_ORIGINS = CONFIG.origins
+CORS_URLS_REGEX = r"^/graphql/$"  # the API alone; the console never answers another origin
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-request-id"]
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -29,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "guardian",
     "import_export",
     "simple_history",
@@ -47,6 +51,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "backoffice.logs.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -80,14 +80,22 @@ def test_a_stranger_hears_nothing(deployment, app):
             assert stranger.code() == "NOT_AUTHENTICATED"
 
 
-def test_a_bad_or_expired_token_refuses_the_connection_with_its_code(deployment, app):
+def test_a_bad_or_expired_token_is_refused_with_its_code(deployment, app):
     claims = jwt.decode(app.access, settings.SECRET_KEY, algorithms=["HS256"], audience="api")
     expired = {**claims, "exp": int((timezone.now() - timedelta(seconds=1)).timestamp())}
-    for token in ("nonsense", jwt.encode(expired, settings.SECRET_KEY, algorithm="HS256")):
-        with socket(deployment, init=False) as made, pytest.raises(ConnectionClosed) as closed:
-            made.say(type="connection_init", payload={"authorization": f"Bearer {token}"})
-            made.hear()
-        assert closed.value.rcvd.code == 4403
+    late = jwt.encode(expired, settings.SECRET_KEY, algorithm="HS256")
+    for token, code in (("nonsense", "INVALID_TOKEN"), (late, "TOKEN_EXPIRED")):
+        with socket(deployment, f"Bearer {token}") as made:
+            made.subscribe(CHANGES)
+            assert made.code() == code
+
+
+def test_logging_out_ends_what_is_listened_to(deployment, app):
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES)
+        assert mine.next()["event"] == "present"
+        app.data("mutation { logOut { ... on LoggedOut { loggedOut } } }")
+        assert mine.code() == "INVALID_TOKEN"
 
 
 def test_another_clients_trade_cannot_be_listened_to(deployment, app):
