@@ -258,7 +258,7 @@ def check_may_move(trade: Trade, state: str) -> None:
 
 
 def _end_unbought(
-    trade: Trade, state: str, *, code: str, message: str, by: By, at: datetime, **payload: str
+    trade: Trade, state: str, *, code: str, message: str, by: By, at: datetime, reason: str = ""
 ) -> Trade:
     with moving(trade) as trade:
         if trade.state == state:
@@ -266,7 +266,7 @@ def _end_unbought(
         check_may_move(trade, state)
         free_stake(trade, by=by, at=at)
         trade.problem_code, trade.problem = code[:64], message[:300]
-        return move(trade, state, f"trade.{state}", by=by, at=at, code=code, **payload)
+        return move(trade, state, f"trade.{state}", by=by, at=at, code=code, reason=reason)
 
 
 def free_stake(trade: Trade, *, by: By, at: datetime) -> None:
@@ -275,7 +275,9 @@ def free_stake(trade: Trade, *, by: By, at: datetime) -> None:
     holds.release(trade.hold, by=by, at=at)
 
 
-def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payload: object) -> Trade:
+def move(
+    trade: Trade, state: str, event: str, *, by: By, at: datetime, reason: str = "", **payload: object
+) -> Trade:
     """Change the state, raise the version and record the event; the caller holds the trade's lock.
 
     :raises MoveNotAllowed: if MOVES has no such step.
@@ -283,7 +285,7 @@ def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payloa
     check_may_move(trade, state)
     trade.state = state
     save(trade, at)
-    announce(event, trade, by=by, at=at, **payload)
+    announce(event, trade, by=by, at=at, reason=reason, **payload)
     return trade
 
 
@@ -294,7 +296,7 @@ def save(trade: Trade, at: datetime) -> None:
     trade.save()
 
 
-def announce(name: str, trade: Trade, *, by: By, at: datetime, **payload: object) -> None:
+def announce(name: str, trade: Trade, *, by: By, at: datetime, reason: str = "", **payload: object) -> None:
     """Record the event, and tell live subscriptions after the commit."""
     events.record(
         name,
@@ -305,6 +307,7 @@ def announce(name: str, trade: Trade, *, by: By, at: datetime, **payload: object
         by=by,
         at=at,
         payload={"state": trade.state, **payload},  # type: ignore[dict-item]
+        reason=reason,
     )
     message = {"trade": str(trade.uuid), "client": str(trade.client.uuid), "version": trade.version}
     notify("live:trades", message)

@@ -125,5 +125,7 @@ def test_only_listed_origins_may_read_answers_and_only_of_the_api():
             ("/graphql/", "https://elsewhere.example", False),
             ("/admin/login/", "https://app.example", False),
         ]:
-            answer = Client().options(path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+            answer = Client().options(
+                path, headers={"Origin": origin, "Access-Control-Request-Method": "POST"}
+            )
             assert answer.headers.get("Access-Control-Allow-Origin") == (origin if may else None)
