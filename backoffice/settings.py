@@ -82,7 +82,7 @@ TEMPLATES = [
 
 DATABASE_URL = CONFIG.database_url or embedded.database_url(CONFIG.data_dir)
 REDIS_URL = CONFIG.redis_url or embedded.redis_url(CONFIG.data_dir)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
 DATABASES["default"].setdefault("OPTIONS", {})
 # Dramatiq's time limits do not cut a wait for the database, so the database cuts itself.
 DATABASES["default"]["OPTIONS"]["options"] = (

@@ -253,6 +253,7 @@ class moving:
 
 
 def check_may_move(trade: Trade, state: str) -> None:
+    """:raises MoveNotAllowed: if the trade cannot go from its state to this one."""
     if state not in Trade.MOVES[Trade.State(trade.state)]:
         raise MoveNotAllowed(f"A trade that is {trade.get_state_display().lower()} cannot become {state}.")
 
