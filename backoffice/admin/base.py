@@ -16,6 +16,7 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.html import strip_tags
 from unfold.admin import ModelAdmin
 
 from backoffice.admin import history, ports, show
@@ -33,6 +34,16 @@ class _NotKept:
 
     def __set__(self, instance: Any, value: Any) -> None:
         pass
+
+
+class Named:
+    """A row under the name its page gives it, for the trail above the page."""
+
+    def __init__(self, row: models.Model, name: str) -> None:
+        self._meta, self.pk, self._name = row._meta, row.pk, name
+
+    def __str__(self) -> str:
+        return self._name
 
 
 class ConsoleAdmin(ModelAdmin):
@@ -61,6 +72,8 @@ class ConsoleAdmin(ModelAdmin):
     empty_text: ClassVar[str] = "Nothing here yet."
     edit_fields: ClassVar[tuple[str, ...]] = ()
     add_fields: ClassVar[tuple[str, ...]] = ()
+    # What a record page shows of other rows, fetched with its own.
+    record_related: ClassVar[tuple[str, ...]] = ()
     # The kind of subject under which the event log knows these rows; empty: not at all.
     subject_type: ClassVar[str] = ""
 
@@ -82,7 +95,9 @@ class ConsoleAdmin(ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return ports.visible(request.user, super().get_queryset(request))
+        rows = ports.visible(request.user, super().get_queryset(request))
+        related = self.record_related or self.list_select_related
+        return rows.select_related(*related) if related else rows
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         # Asked for several times while one page is made: loaded once, through `get_queryset`.
@@ -122,7 +137,6 @@ class ConsoleAdmin(ModelAdmin):
             {
                 "title": str(self.opts.verbose_name_plural).capitalize(),
                 "list_intro": self.list_intro,
-                "empty_text": self.empty_text,
                 "console_tabs": self.tabs(request),
                 **(extra_context or {}),
             },
@@ -155,13 +169,18 @@ class ConsoleAdmin(ModelAdmin):
             self.actions_detail, self.get_actions_detail(request, row.pk), str(row.pk)
         )
         tabs = [*record.tabs, *self._history_tab(row)]
+        if (wanted := request.GET.get("tab", "")).isdigit():
+            # The parts below the facts are read when somebody opens them; only the first comes with the page.
+            return HttpResponse(tabs[int(wanted)].read() if int(wanted) < len(tabs) else "")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": row,
-            "title": str(row),
+            "original": Named(row, strip_tags(str(record.title))),
+            "title": strip_tags(str(record.title)),
             "record": record,
-            "tabs": [(f"tab-{number}", tab.title, tab.read()) for number, tab in enumerate(tabs)],
+            "tabs": [
+                (f"tab-{number}", tab.title, "" if number else tab.read()) for number, tab in enumerate(tabs)
+            ],
             "actions_detail": actions,
             "edit_url": self._edit_url(row) if self.has_change_permission(request, row) else "",
             "record_buttons": self.buttons(request, row),

@@ -73,7 +73,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("by_user",)
     ordering = ("-id",)
     search_fields = ("name",)
-    search_help_text = "Event name, id of what it is about, or correlation id"
+    search_help_text = "Name, id or correlation id"
     list_filter = (
         queue_filter(QUEUES),
         choice_filter(
@@ -81,7 +81,7 @@ class EventAdmin(ReadOnlyAdmin):
             "about",
             [
                 (kind, kind.replace("_", " ").capitalize())
-                for kind in ("trade", "trading_account", "client", "user")
+                for kind in ("trade", "trading_account", "client", "user", "entry", "hold")
             ],
         ),
         period_filter("at", "when"),
@@ -118,9 +118,13 @@ class EventAdmin(ReadOnlyAdmin):
         listing = getattr(answer, "context_data", {}).get("cl")
         if listing is not None:
             rows = list(listing.result_list)
-            named = ports.names((event.subject_type, event.subject_id) for event in rows)
+            # Trades by what they are, everything else by whose it is: two questions, whatever the page holds.
+            named = ports.names(
+                ("trade", event.subject_id) if event.subject_type == "trade" else ("client", event.client_id)
+                for event in rows
+            )
             for event in rows:
-                event.subject_named = named.get(event.subject_id)
+                event.subject_named = named.get(event.subject_id) or named.get(event.client_id)
             listing.result_list = rows
         return answer
 
@@ -163,7 +167,7 @@ class EventAdmin(ReadOnlyAdmin):
                     ("About", about(row, named.get(row.subject_id))),
                     ("Client", show.link(*client) if client else ""),
                     *((word.replace("_", " ").capitalize(), timeline.detail({word: value}).removeprefix(word.replace("_", " ")).strip())
-                      for word, value in row.payload.items() if value not in (None, "", [])),
+                      for word, value in row.payload.items() if timeline.detail({word: value})),
                 ]),
                 ("Who and when?", [
                     ("By", timeline.who(row)),

@@ -13,7 +13,7 @@ from backoffice.admin import ports, show
 from backoffice.models import Event
 
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
-SILENT: Final = {"state", "steps", "user", "session", "known"}
+SILENT: Final = {"state", "steps", "user", "session", "known", "about", "key", "account_type"}
 AT_MOST: Final = 60
 
 
@@ -85,8 +85,13 @@ def why(event: Event) -> str:
 def detail(payload: dict[str, Any]) -> str:
     """The rest of what the event says, as words and values. Never raw JSON."""
     parts = [f"{word.replace('_', ' ')} {_value(value)}" for word, value in payload.items()
-             if word not in SILENT and value not in (None, "", [])]  # fmt: skip
+             if word not in SILENT and value not in (None, "", []) and not _is_id(value)]  # fmt: skip
     return " · ".join(parts)
+
+
+def _is_id(value: Any) -> bool:
+    """An internal id: what it names is linked where it has a name."""
+    return isinstance(value, str) and len(value) == 36 and value.count("-") == 4
 
 
 def _value(value: Any) -> str:
@@ -96,7 +101,7 @@ def _value(value: Any) -> str:
         return ", ".join(str(item) for item in value)
     if isinstance(value, str) and "." in value:
         try:
-            return show.tidy(Decimal(value))
+            return show.tidy(Decimal(value), 2)
         except (InvalidOperation, ValueError):
             return value
     return str(value)

@@ -25,6 +25,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         if entry.count is not None and (count := entry.count(request)):
             item |= {"badge": f"{count:,}", "badge_variant": entry.tone}
         groups.setdefault(entry.group, []).append(item)
+    # Of the addresses this page lies under, the longest is where the reader is.
+    here = [item for items in groups.values() for item in items if request.path.startswith(item["link"])]
+    if request.path != home and (here := [item for item in here if item["link"] != home]):
+        max(here, key=lambda item: len(item["link"]))["active"] = True
     return [{"title": name, "items": groups[name]} for name in GROUPS if name in groups]
 
 

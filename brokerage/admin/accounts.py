@@ -24,6 +24,7 @@ class TradingAccountAdmin(ConsoleAdmin):
     list_display = ("name", "who", "kind", "state_shown", "balance", "at_venue", "why_shown")
     list_display_links = ("name",)
     list_select_related = ("client", "cash", "currency")
+    record_related = ("client", "cash", "stakes", "currency")
     ordering = ("-id",)
     search_fields = ("login_id",)
     search_help_text = "Client or log-in id"

@@ -79,8 +79,8 @@ def _figures(request: HttpRequest) -> Iterator[Figure]:
         yield Figure(f"Open, {kind}{code}", f"{row['open']:,}",
                      format_html("{} at risk", show.money(row["at_risk"] or Decimal(0), code, digits)),
                      f"{url}?queue=unfinished&{own}")  # fmt: skip
-        yield Figure(f"Clients' result today, {kind}{code}", show.gain(row["profit"] or Decimal(0), code, digits),
-                     "Of trades placed today that have ended", f"{url}?placed_at_in=today&{own}")  # fmt: skip
+        yield Figure(f"Clients' result, {kind}{code}", show.gain(row["profit"] or Decimal(0), code, digits),
+                     "Trades placed today that have ended", f"{url}?placed_at_in=today&{own}")  # fmt: skip
 
 
 def _split(won: int, lost: int) -> SafeString:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.base import ReadOnlyAdmin, record_link
+from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from brokerage.admin import shown
@@ -155,7 +155,7 @@ class TradeAdmin(ReadOnlyAdmin):
         return Record(
             title=shown.what(trade),
             badge=shown.badge(trade),
-            amount=shown.stake(trade),
+            amount=format_html("<small>Stake</small>{}", shown.stake(trade)),
             why=trade.why,
             facts=[
                 ("Whose is it?", [
@@ -195,6 +195,11 @@ class TradeAdmin(ReadOnlyAdmin):
                 ]),
             ],
             timeline=timeline.of("trade", trade.uuid),
-            tabs=[Tab("Journal entries", lambda: entries_text(list(Entry.objects.about("trade", trade.uuid))))]
+            tabs=[Tab("Journal entries", lambda: _entries(trade))]
             if request.user.has_perm("ledger.view_entry") else [],  # type: ignore[union-attr]
         )  # fmt: skip
+
+
+def _entries(trade: Trade) -> SafeString:
+    owner = {trade.account.uuid: (trade.account.login_id, url_of(trade.account))}
+    return entries_text(list(Entry.objects.about("trade", trade.uuid)), owner)

@@ -1,15 +1,17 @@
 """What the ledger adds to the sidebar and the client's page."""
 
+import uuid
 from typing import Any
 
 from django.http import HttpRequest
 
 from backoffice.admin import ports, show
+from backoffice.admin.base import url_of
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Panel
 from ledger.admin import shown
 from ledger.admin.accounts import amount
-from ledger.models import Account
+from ledger.models import Account, Entry, Hold
 
 
 def _accounts(request: HttpRequest, client: Any) -> Any:
@@ -42,3 +44,34 @@ for _number, (_name, _entry) in enumerate(
 ):
     ports.sidebar.register(_name, _entry, order=10 * _number)
 ports.client_panels.register("ledger", Panel("Ledger accounts", "ledger.view_account", _accounts), order=30)
+
+
+def _entries(ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    rows = Entry.objects.filter(uuid__in=ids)
+    return {row.uuid: (row.narration or shown.kind_name(row.kind), url_of(row)) for row in rows}
+
+
+def _holds(ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    rows = Hold.objects.filter(uuid__in=ids).select_related("account__currency")
+    return {
+        row.uuid: (
+            f"{row.purpose.replace('_', ' ').capitalize()} · "
+            f"{show.tidy(row.amount, row.account.currency.exponent)} {row.account.currency_id}",
+            url_of(row),
+        )
+        for row in rows
+    }
+
+
+ports.subjects.register("entry", _entries)
+ports.subjects.register("hold", _holds)
+for _event, _words in {
+    "entry.posted": "Posted",
+    "entry.reversed": "Reversed",
+    "hold.placed": "Held",
+    "hold.captured": "Hold captured",
+    "hold.released": "Hold released",
+    "hold.expired": "Hold expired",
+    "hold.transferred": "Hold moved on",
+}.items():
+    ports.words.register(_event, _words)

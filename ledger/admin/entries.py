@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
@@ -18,9 +19,10 @@ from ledger.models import Book, Entry, Posting
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnlyAdmin):
-    list_display = ("effective", "kind_shown", "narration", "about", "amount", "book_shown")
+    list_display = ("effective", "kind_shown", "about", "amount", "book_shown", "said")
     list_display_links = ("kind_shown",)
     list_select_related = ("by_user",)
+    record_related = ("by_user", "reverses", "reversed_by")
     ordering = ("-id",)
     search_fields = ("reference",)
     search_help_text = "Reference, key, or id of what it is about"
@@ -69,6 +71,10 @@ class EntryAdmin(ReadOnlyAdmin):
     def kind_shown(self, entry: Entry) -> str:
         return shown.kind_name(entry.kind)
 
+    @admin.display(description="Narration")
+    def said(self, entry: Entry) -> SafeString:
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', entry.narration, entry.narration)
+
     @admin.display(description="About")
     def about(self, entry: Entry) -> SafeString:
         named = getattr(entry, "subject_named", None)
@@ -83,9 +89,8 @@ class EntryAdmin(ReadOnlyAdmin):
         return str(entry.get_book_display())
 
     def record(self, request: HttpRequest, row: Any) -> Record:
-        named = ports.names([(row.subject_type, row.subject_id), ("client", row.client_id)])
-        about, client = named.get(row.subject_id), named.get(row.client_id)
-        reversal = Entry.objects.filter(reverses=row).first()
+        named = ports.names([(row.subject_type, row.subject_id)])
+        about, reversal = named.get(row.subject_id), getattr(row, "reversed_by", None)
         return Record(
             title=f"{shown.kind_name(row.kind)}: {row.narration}" if row.narration else shown.kind_name(row.kind),
             badge=show.badge("Reversed", show.MINE) if reversal else show.badge("Posted", show.DONE),
@@ -94,7 +99,7 @@ class EntryAdmin(ReadOnlyAdmin):
             else "Posted for good; a mistake is mended by a reversal, never by a change.",
             facts=[
                 ("What is it about?", [
-                    ("About", show.link(*about) if about else ""), ("Client", show.link(*client) if client else ""),
+                    ("About", show.link(*about) if about else ""),
                     ("Reference", row.reference), ("Book", row.get_book_display()),
                     ("Reverses", record_link(row.reverses) if row.reverses_id else ""),
                     ("Reversed by", record_link(reversal) if reversal else ""),
@@ -107,5 +112,5 @@ class EntryAdmin(ReadOnlyAdmin):
                     ("By", str(row.by_user) if row.by_user else timeline.person(row.by)), ("Key", row.key),
                 ]),
             ],
-            above=SafeString(f'<section class="c-card">{shown.entries_text([row])}</section>'),
+            above=SafeString(f'<section class="c-card">{shown.entries_text([row], named)}</section>'),
         )  # fmt: skip

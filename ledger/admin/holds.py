@@ -24,6 +24,7 @@ class HoldAdmin(ReadOnlyAdmin):
     list_display = ("placed", "purpose_shown", "about", "amount_shown", "state_shown", "resolved")
     list_display_links = ("purpose_shown",)
     list_select_related = ("account__currency",)
+    record_related = ("account__currency", "captured_by", "transferred_to")
     ordering = ("-id",)
     list_filter = (choice_filter("state", "state", Hold.State.choices), period_filter("placed_at", "placed"))
     empty_text = "No hold here. A stake is held when a trade is placed, until it is bought or ended."

@@ -13,9 +13,11 @@ from ledger.models import Account, Entry, Posting
 Names = dict[uuid.UUID, tuple[str, str]]
 
 
-def owners(accounts: Iterable[Account]) -> Names:
-    """What the owners of these accounts are called."""
-    return ports.names((account.owner_type, account.owner_id) for account in accounts)
+def owners(accounts: Iterable[Account], known: Names | None = None) -> Names:
+    """What the owners of these accounts are called; those known already are not asked for."""
+    named = dict(known or {})
+    pairs = {(account.owner_type, account.owner_id) for account in accounts if account.owner_id not in named}
+    return named | ports.names(pairs)
 
 
 def account_name(account: Account, named: Names) -> str:
@@ -32,8 +34,11 @@ def account_link(account: Account, named: Names) -> SafeString:
     return show.link(account_name(account, named), reverse("admin:ledger_account_change", args=[account.pk]))
 
 
-def entries_text(entries: list[Entry]) -> SafeString:
-    """Entries in the order given, each with its postings. Two queries, however many there are."""
+def entries_text(entries: list[Entry], known: Names | None = None) -> SafeString:
+    """Entries in the order given, each with its postings. Two queries, however many there are.
+
+    `known` are owners whose names the caller has at hand already.
+    """
     if not entries:
         return format_html(
             '<p class="c-empty">{}</p>', "Nothing is posted yet. Entries appear here with their lines."
@@ -45,7 +50,7 @@ def entries_text(entries: list[Entry]) -> SafeString:
         .order_by("entry_id", "line")
     ):
         postings[posting.entry_id].append(posting)
-    named = owners(posting.account for rows in postings.values() for posting in rows)
+    named = owners((posting.account for rows in postings.values() for posting in rows), known)
     blocks = format_html_join("", "{}", ((_block(entry, postings[entry.pk], named),) for entry in entries))
     return format_html(
         '<table class="c-books"><thead><tr><th scope="col">Account</th><th scope="col" class="c-right">Debit</th>'
