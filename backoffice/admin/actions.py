@@ -53,7 +53,7 @@ def dialog_action(
     form_class: type[DialogForm] = ReasonForm,
     *,
     title: str,
-    button: str,
+    button: str | Callable[[Any], str],
     permission: str,
     description: str = "",
     icon: str = "",

@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import strip_tags
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from backoffice.admin import history, ports, show
@@ -195,7 +196,7 @@ class ConsoleAdmin(ModelAdmin):
         names = [
             f.name for f in self.opts.fields if f.name not in ("id", "uuid", "password", "token", "history")
         ]
-        facts = [
+        facts: list[tuple[str, SafeString | str]] = [
             (str(self.opts.get_field(name).verbose_name).capitalize(), show.field(row, name))
             for name in names
         ]  # type: ignore[union-attr]

@@ -97,7 +97,7 @@ class ClientAdmin(ConsoleAdmin):
                 ("Who acts for them?", _members(row)),
                 ("How do we serve them?", [
                     ("Desk", record_link(row.desk) if row.desk else "None; every desk-less member of staff sees them"),
-                    ("Base currency", row.base_currency_id),
+                    ("Base currency", str(row.base_currency_id)),
                     ("Markup", show.percent(row.markup_rate) if row.markup_rate is not None else "The application's"),
                 ]),
                 ("What do we know of them?", [
