@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backoffice.cache import async_redis
-from backoffice.heartbeat import beat
+from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
 from brokerage.deriv.client import DerivClient
@@ -102,7 +102,7 @@ class Streams:
                     await self._drop(name)
             else:
                 await self._pick_up(name, token)
-        await asyncio.to_thread(beat, "streams")
+        await asyncio.to_thread(beat, own_name("streams"))
         await asyncio.sleep(LOOK_SECONDS)
 
     async def _pick_up(self, name: str, token: str) -> None:
