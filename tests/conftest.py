@@ -104,15 +104,24 @@ def redis() -> Iterator["Redis"]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker") -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker") -> Iterator[None]:
     """Reference data once per test database: every test begins with what a new deployment has."""
     from django.db import connection
 
     from tests import world
 
     with django_db_blocker.unblock():
-        if str(connection.settings_dict["NAME"]).startswith("test_"):  # else no test here needs a database
+        here = str(connection.settings_dict["NAME"]).startswith("test_")  # else no test here needs a database
+        if here:
             world.reference()
+    yield
+    if here:
+        # Threads of in-process workers end with their connections still open; the database could not be dropped.
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
