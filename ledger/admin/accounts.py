@@ -127,8 +127,8 @@ class AccountAdmin(ReadOnlyAdmin):
                 ]),
             ],
             tabs=[
-                *([Tab("Postings", lambda: _postings(row))] if request.user.has_perm("ledger.view_entry") else []),  # type: ignore[union-attr]
-                *([Tab("Open holds", lambda: _holds(row))] if request.user.has_perm("ledger.view_hold") else []),  # type: ignore[union-attr]
+                *([Tab("Postings", lambda: _postings(row))] if request.user.has_perm("ledger.view_entry") else []),
+                *([Tab("Open holds", lambda: _holds(row))] if request.user.has_perm("ledger.view_hold") else []),
             ],
         )  # fmt: skip
 
