@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """HTTP to Django in threads, each socket to the module that serves its path."""
     if scope["type"] != "websocket":
         await _http(scope, receive, send)
         return

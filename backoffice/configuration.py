@@ -89,9 +89,6 @@ class Configuration(BaseSettings):
     venue_timeout_seconds: float = Field(
         10.0, description="How long an actor waits for the venue's answer before a purchase is *uncertain*."
     )
-    email_url: str = Field(
-        "", description="SMTP server, `smtp://user:password@host:port`. Unset: mail is written to the log."
-    )
 
     @property
     def demo(self) -> bool:

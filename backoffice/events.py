@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from backoffice.logs import correlation
-from backoffice.models import Event
+from backoffice.models import Event, Reason
 from backoffice.wake import notify
 from backoffice.who import By
 
@@ -28,6 +28,7 @@ FORBIDDEN: Final = {
     "secret",
     "address",
     "full_name",
+    "reason",
 }
 
 
@@ -43,16 +44,19 @@ def record(
     key: str = "",
     version: int = 1,
     payload: Payload | None = None,
+    reason: str = "",
 ) -> Event:
     """Write one event in the caller's transaction. Its position and hash follow, from the sequencer.
 
     `at` is when it happened by our clock; the database stamps when it was recorded. Decimals, ids and instants
     are written as text, so the hash chain never depends on how a number prints. Floats are refused.
 
+    A `reason`, in the words of whoever acts, is kept beside the log, where erasure can reach it.
+
     :raises ValueError: if a payload key names personal data or a secret, or a value is of another type.
     """
     notify("events:recorded", {})
-    return Event.objects.create(
+    event = Event.objects.create(
         name=name,
         version=version,
         subject_type=subject_type,
@@ -66,6 +70,9 @@ def record(
         correlation_id=correlation.get(),
         payload={word: _plain(word, value) for word, value in (payload or {}).items()},
     )
+    if reason := reason.strip():
+        Reason.objects.create(event=event, text=reason[:500])
+    return event
 
 
 def _plain(word: str, value: object) -> object:

@@ -167,6 +167,19 @@ class Event(models.Model):
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
+class Reason(models.Model):
+    """Why somebody did what an event records, in their own words.
+
+    Beside the log and not in it: people write names into reasons, and erasure must be able to reach them.
+    """
+
+    event = models.OneToOneField(Event, primary_key=True, on_delete=models.PROTECT, related_name="reason")
+    text = models.CharField(max_length=500)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Session(PublicIdModel):
     """A client app's log-in on one device: kept alive by refresh tokens, ended by log-out, reuse, or staff."""
 

@@ -145,7 +145,7 @@ def close(session: Session, *, by: By, at: datetime, reason: str) -> Session:
         session.save(update_fields=["ended_at", "end"])
         events.record(
             "user.session_closed", subject_type="user", subject_id=session.user.uuid, by=by, at=at,
-            payload={"session": session.uuid, "reason": reason[:200]},
+            payload={"session": session.uuid}, reason=reason,
         )  # fmt: skip
     return session
 

@@ -15,6 +15,9 @@ SECRET_KEY = CONFIG.secret_key
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = [*CONFIG.hosts, "testserver"] if CONFIG.demo else CONFIG.hosts
 CSRF_TRUSTED_ORIGINS = [CONFIG.public_url]
+CORS_ALLOWED_ORIGINS = CONFIG.origins
+CORS_URLS_REGEX = r"^/graphql/$"  # the API alone; the console never answers another origin
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-request-id"]
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -29,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "guardian",
     "import_export",
     "simple_history",
@@ -42,12 +46,12 @@ INSTALLED_APPS = [
     "signals_hub",
     "jobs",
     "graphql_api",
-    "strawberry_django",
 ]
 
 MIDDLEWARE = [
     "backoffice.logs.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -78,7 +82,7 @@ TEMPLATES = [
 
 DATABASE_URL = CONFIG.database_url or embedded.database_url(CONFIG.data_dir)
 REDIS_URL = CONFIG.redis_url or embedded.redis_url(CONFIG.data_dir)
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
 DATABASES["default"].setdefault("OPTIONS", {})
 # Dramatiq's time limits do not cut a wait for the database, so the database cuts itself.
 DATABASES["default"]["OPTIONS"]["options"] = (

@@ -90,6 +90,7 @@ def confirm_opened(
                 currency=account.currency_id,
                 purpose="venue_funding",
                 kind=Account.Kind.ASSET,
+                shard_key=str(account.uuid),
             )
             journal.post(
                 kind="venue_deposit",

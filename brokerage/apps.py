@@ -7,7 +7,11 @@ class BrokerageConfig(AppConfig):
     name = "brokerage"
 
     def ready(self) -> None:
+        from backoffice.state_diagrams import state_diagrams
+        from brokerage import states_document
         from brokerage.accounts import open_first_demo
         from compliance.clients import opening_steps
 
         opening_steps.register("demo_account", open_first_demo)
+        state_diagrams.register("trade", states_document.trade, order=30)
+        state_diagrams.register("trading_account", states_document.trading_account, order=31)

@@ -233,6 +233,8 @@ def outcome_from(state: ContractState) -> trades.Outcome:
         entry_spot_at=instant(state.entry_spot_at) if state.entry_spot_at else None,
         exit_spot=state.exit_spot,
         exit_spot_at=instant(state.exit_spot_at) if state.exit_spot_at else None,
+        commission=state.commission,
+        markup=state.app_markup_amount,
     )
 
 

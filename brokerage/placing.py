@@ -225,8 +225,7 @@ def withdraw(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") 
             return trade
         check_may_withdraw(trade)
         trades.free_stake(trade, by=by, at=at)
-        said = {"reason": reason[:200]} if reason else {}
-        return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at, **said)
+        return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at, reason=reason)
 
 
 def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
@@ -244,7 +243,7 @@ def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = 
             trade.sale_requested_at = at
             trade.problem_code = trade.problem = ""
             trades.save(trade, at)
-            trades.announce("trade.sale_requested", trade, by=by, at=at, reason=reason[:200])
+            trades.announce("trade.sale_requested", trade, by=by, at=at, reason=reason)
         wake("trading.sell", trade.pk)
     return trade
 

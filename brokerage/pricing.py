@@ -10,7 +10,12 @@ def markup_amount(payout: Decimal, rate: Decimal | None, *, exponent: int) -> De
 
     Source: Deriv defines the application markup as a percentage of the contract's payout, 0 to 3 %.
     """
-    return (payout * (rate or Decimal(0))).quantize(quantum(exponent), rounding=ROUND_HALF_UP)
+    return booked(payout * (rate or Decimal(0)), exponent=exponent)
+
+
+def booked(amount: Decimal, *, exponent: int) -> Decimal:
+    """A markup as it is booked: to the currency's decimals, half a cent up."""
+    return amount.quantize(quantum(exponent), rounding=ROUND_HALF_UP)
 
 
 def profit(buy_price: Decimal, proceeds: Decimal) -> Decimal:

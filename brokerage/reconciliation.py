@@ -89,7 +89,7 @@ def request(trade: Trade, *, by: By, at: datetime, key: str, reason: str) -> Tra
     with trades.moving(trade) as trade:
         keys.claim(by=by, verb="trade.reconcile", key=key, content=str(trade.uuid), at=at)
         check_may_request(trade)
-        trades.announce("trade.reconciliation_requested", trade, by=by, at=at, reason=reason[:200])
+        trades.announce("trade.reconciliation_requested", trade, by=by, at=at, reason=reason)
         uncertain = trade.state == Trade.State.UNCERTAIN
         wake("trading.reconcile" if uncertain else "trading.follow_up", trade.pk)
     return trade

@@ -16,11 +16,9 @@ from backoffice import events
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import notify, wake
 from backoffice.who import By
-from brokerage import pricing
+from brokerage import entries, pricing
 from brokerage.models import Trade
-from ledger import accounts as ledger_accounts
 from ledger import holds, journal
-from ledger.models import Account
 
 
 class IdenticalInFlight(DomainError):
@@ -61,6 +59,8 @@ class Outcome:
     entry_spot_at: datetime | None = None
     exit_spot: Decimal | None = None
     exit_spot_at: datetime | None = None
+    commission: Decimal | None = None
+    markup: Decimal | None = None
 
 
 def begin_submission(trade: Trade, *, proposal_id: str, deadline: datetime, by: By, at: datetime) -> Trade:
@@ -88,7 +88,7 @@ def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trad
     """The venue sold us the contract: claim it, and move the stake from cash to open stakes. Twice is once.
 
     The markup is booked as its own entry in the mirror: a share of the payout, as the venue reports it or by
-    the trade's rate, half a cent up. The part of the hold the price did not need is free again.
+    the trade's rate, half a cent up; what the venue tells at the end corrects it. The part of the hold the price did not need is free again.
 
     :raises ContractClaimed: if another trade already claimed this contract.
     :raises MoveNotAllowed: if the trade ended otherwise meanwhile.
@@ -97,42 +97,16 @@ def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trad
         with moving(trade) as trade:
             if trade.contract_id == bought.contract_id:
                 return trade
-            _check_maymove(trade, Trade.State.OPEN)
-            assert trade.hold is not None
-            stakes = trade.account.stakes
-            subject = ("trade", trade.uuid)
-            holds.capture(
-                trade.hold,
-                amount=bought.buy_price,
-                lines=[journal.credit(stakes, bought.buy_price)],
-                kind="stake",
-                by=by,
-                at=at,
-                key=f"trade:{trade.uuid}:bought",
-                narration=f"Stake of contract {bought.contract_id}",
-                reference=str(bought.contract_id),
-                subject=subject,
-                client_id=trade.client.uuid,
-            )
-            trade.markup = bought.markup
-            if trade.markup is None:
-                exponent = trade.account.currency.exponent
+            check_may_move(trade, Trade.State.OPEN)
+            exponent = trade.account.currency.exponent
+            if bought.markup is None:
                 trade.markup = pricing.markup_amount(bought.payout, trade.markup_rate, exponent=exponent)
-            if trade.markup > 0:
-                journal.post(
-                    kind="markup",
-                    lines=[
-                        journal.debit(_house(trade, "venue_result", Account.Kind.INCOME), trade.markup),
-                        journal.credit(_house(trade, "markup_income", Account.Kind.INCOME), trade.markup),
-                    ],
-                    by=by,
-                    at=at,
-                    key=f"trade:{trade.uuid}:markup",
-                    narration=f"Markup in contract {bought.contract_id}",
-                    reference=str(bought.contract_id),
-                    subject=subject,
-                    client_id=trade.client.uuid,
-                )
+            else:
+                trade.markup = pricing.booked(bought.markup, exponent=exponent)
+            drafts = entries.of_purchase(
+                trade, contract_id=bought.contract_id, buy_price=bought.buy_price, markup=trade.markup, at=at
+            )
+            journal.post_many(drafts, by=by)
             trade.contract_id, trade.purchase_transaction_id = bought.contract_id, bought.transaction_id
             trade.buy_price, trade.payout, trade.commission = (
                 bought.buy_price,
@@ -164,7 +138,7 @@ def deny(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trad
 def requeue(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> Trade:
     """The purchase was certainly not sent: back to the queue, with what stopped it. A sweep tries again."""
     with moving(trade) as trade:
-        _check_maymove(trade, Trade.State.QUEUED)
+        check_may_move(trade, Trade.State.QUEUED)
         trade.problem_code, trade.problem = code, message[:300]
         trade.proposal_id, trade.submitted_at, trade.deadline_at = "", None, None
         return move(trade, Trade.State.QUEUED, "trade.requeued", by=by, at=at, code=code)
@@ -175,7 +149,7 @@ def mark_uncertain(trade: Trade, *, code: str, message: str, by: By, at: datetim
     with moving(trade) as trade:
         if trade.state == Trade.State.UNCERTAIN:
             return trade
-        _check_maymove(trade, Trade.State.UNCERTAIN)
+        check_may_move(trade, Trade.State.UNCERTAIN)
         trade.problem_code, trade.problem = code, message[:300]
         trade = move(trade, Trade.State.UNCERTAIN, "trade.uncertain", by=by, at=at, code=code)
         wake("trading.reconcile", trade.pk)
@@ -213,28 +187,22 @@ def settle(trade: Trade, outcome: Outcome, *, by: By, at: datetime) -> Trade:
     with moving(trade) as trade:
         if trade.state in Trade.SETTLED:
             return trade
-        _check_maymove(trade, outcome.state)
+        check_may_move(trade, outcome.state)
         assert trade.buy_price is not None
-        result = _house(trade, "venue_result", Account.Kind.INCOME)
-        lines = [journal.debit(trade.account.stakes, trade.buy_price)]
-        if outcome.proceeds > 0:
-            lines.append(journal.credit(trade.account.cash, outcome.proceeds))
         difference = pricing.profit(trade.buy_price, outcome.proceeds)
-        if difference > 0:
-            lines.append(journal.debit(result, difference))
-        elif difference < 0:
-            lines.append(journal.credit(result, -difference))
-        journal.post(
-            kind=f"contract_{outcome.state}",
-            lines=lines,
-            by=by,
+        markup = trade.markup or Decimal(0)
+        if outcome.markup is not None:
+            markup = pricing.booked(outcome.markup, exponent=trade.account.currency.exponent)
+        drafts = entries.of_settlement(
+            trade,
+            state=outcome.state,
+            proceeds=outcome.proceeds,
+            markup_change=markup - (trade.markup or Decimal(0)),
             at=at,
-            key=f"trade:{trade.uuid}:settled",
-            narration=f"Contract {trade.contract_id} {outcome.state}",
-            reference=str(trade.contract_id),
-            subject=("trade", trade.uuid),
-            client_id=trade.client.uuid,
         )
+        journal.post_many(drafts, by=by)
+        trade.markup = markup
+        trade.commission = outcome.commission if outcome.commission is not None else trade.commission
         trade.proceeds, trade.profit, trade.settled_at = outcome.proceeds, difference, outcome.settled_at
         trade.sale_transaction_id = outcome.transaction_id
         trade.entry_spot, trade.entry_spot_at = outcome.entry_spot, outcome.entry_spot_at
@@ -284,54 +252,52 @@ class moving:
         self._atomic.__exit__(*found)
 
 
-def _check_maymove(trade: Trade, state: str) -> None:
+def check_may_move(trade: Trade, state: str) -> None:
+    """:raises MoveNotAllowed: if the trade cannot go from its state to this one."""
     if state not in Trade.MOVES[Trade.State(trade.state)]:
         raise MoveNotAllowed(f"A trade that is {trade.get_state_display().lower()} cannot become {state}.")
 
 
 def _end_unbought(
-    trade: Trade, state: str, *, code: str, message: str, by: By, at: datetime, **payload: str
+    trade: Trade, state: str, *, code: str, message: str, by: By, at: datetime, reason: str = ""
 ) -> Trade:
     with moving(trade) as trade:
         if trade.state == state:
             return trade
-        _check_maymove(trade, state)
+        check_may_move(trade, state)
         free_stake(trade, by=by, at=at)
         trade.problem_code, trade.problem = code[:64], message[:300]
-        return move(trade, state, f"trade.{state}", by=by, at=at, code=code, **payload)
+        return move(trade, state, f"trade.{state}", by=by, at=at, code=code, reason=reason)
 
 
 def free_stake(trade: Trade, *, by: By, at: datetime) -> None:
+    """Release the hold on the stake; the caller moves the trade to a state in which none is held."""
     assert trade.hold is not None
     holds.release(trade.hold, by=by, at=at)
 
 
-def _house(trade: Trade, purpose: str, kind: str) -> Account:
-    """A house account of the mirror's book, sharded by account so that busy traders do not wait for each other."""
-    return ledger_accounts.house(
-        book=trade.account.cash.book,
-        currency=trade.currency,
-        purpose=purpose,
-        kind=kind,
-        shard_key=str(trade.account.uuid),
-    )
+def move(
+    trade: Trade, state: str, event: str, *, by: By, at: datetime, reason: str = "", **payload: object
+) -> Trade:
+    """Change the state, raise the version and record the event; the caller holds the trade's lock.
 
-
-def move(trade: Trade, state: str, event: str, *, by: By, at: datetime, **payload: object) -> Trade:
-    _check_maymove(trade, state)
+    :raises MoveNotAllowed: if MOVES has no such step.
+    """
+    check_may_move(trade, state)
     trade.state = state
     save(trade, at)
-    announce(event, trade, by=by, at=at, **payload)
+    announce(event, trade, by=by, at=at, reason=reason, **payload)
     return trade
 
 
 def save(trade: Trade, at: datetime) -> None:
+    """Keep a change of the trade: its version rises by one."""
     trade.version += 1
     trade.changed_at = at
     trade.save()
 
 
-def announce(name: str, trade: Trade, *, by: By, at: datetime, **payload: object) -> None:
+def announce(name: str, trade: Trade, *, by: By, at: datetime, reason: str = "", **payload: object) -> None:
     """Record the event, and tell live subscriptions after the commit."""
     events.record(
         name,
@@ -342,6 +308,7 @@ def announce(name: str, trade: Trade, *, by: By, at: datetime, **payload: object
         by=by,
         at=at,
         payload={"state": trade.state, **payload},  # type: ignore[dict-item]
+        reason=reason,
     )
     message = {"trade": str(trade.uuid), "client": str(trade.client.uuid), "version": trade.version}
     notify("live:trades", message)

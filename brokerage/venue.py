@@ -43,6 +43,7 @@ def list_name(link: str) -> str:
 
 
 def reply_name(question: str) -> str:
+    """The Redis list on which the answer to one question arrives."""
     return f"venue:answered:{question}"
 
 
@@ -167,10 +168,12 @@ def statement(link: str, since: int | None = None, *, deadline: float) -> list[S
 
 
 def active_symbols(*, deadline: float) -> list[ActiveSymbol]:
+    """What the venue lists, asked over the public link."""
     return _each(ActiveSymbol, ask(PUBLIC, "active_symbols", {}, deadline=deadline))
 
 
 def contracts_for(symbol: str, *, deadline: float) -> list[ContractOffer]:
+    """The contracts the venue offers on one symbol, asked over the public link."""
     return _each(ContractOffer, ask(PUBLIC, "contracts_for", {"symbol": symbol}, deadline=deadline))
 
 

@@ -79,6 +79,7 @@ def paginate(
 
 
 def cursor(public_id: UUID) -> str:
+    """A row's place in a list, as text that tells nothing but its public id."""
     return base64.urlsafe_b64encode(public_id.bytes).decode().rstrip("=")
 
 

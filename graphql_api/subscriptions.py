@@ -58,10 +58,10 @@ class Subscription:
         self, info: Info, id: strawberry.ID, after_version: int | None = None
     ) -> AsyncGenerator[TradeStatus, None]:
         try:
-            user = await _user(info)
             async with live.hub().listening([f"trade:{_id(id)}"]) as look:
                 seen = after_version
                 while True:
+                    user = await _user(info)  # logged out or expired meanwhile: nothing more is told
                     steps, row = await live.read(_steps, user, id, seen)
                     for step in steps:
                         seen = step.version
@@ -75,7 +75,6 @@ class Subscription:
                     if row.is_final and seen is not None and seen >= row.version:
                         return
                     await look()
-                    _still_good(info)
         except DomainError as refusal:
             raise as_error(refusal) from None
 
@@ -93,29 +92,22 @@ class Subscription:
                 else:
                     position = _position(after)
                 while True:
+                    user = await _user(info)
                     changes = await live.read(_changes, user, clients, position)
                     for position, event, at, trade in changes:
                         yield TradeChange(cursor=_cursor(position), event=event, at=at, trades=[trade])
                     if len(changes) < BATCH:
                         await look()
-                    _still_good(info)
         except DomainError as refusal:
             raise as_error(refusal) from None
 
 
 async def _user(info: Info) -> User:
-    token = info.context["token"]
-    if not token:
+    """Who listens. :raises NotAuthenticated, TokenExpired, InvalidToken: if nobody, not any more, or not ours."""
+    if not info.context["token"]:
         raise NotAuthenticated("Log in first: send `authorization` with connection_init.")
-    session = await live.read(sessions.authenticate, token, at=timezone.now())
+    session = await live.read(sessions.authenticate, info.context["token"], at=timezone.now())
     return session.user
-
-
-def _still_good(info: Info) -> None:
-    """:raises TokenExpired: once the socket's access token is over; the app reconnects with a new one."""
-    expires_at: datetime | None = info.context["expires_at"]
-    if expires_at is not None and expires_at <= timezone.now():
-        raise sessions.TokenExpired("The access token has expired. Refresh it and subscribe again.")
 
 
 def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[_Step], Any]:

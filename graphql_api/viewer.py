@@ -77,6 +77,7 @@ def problem_as_error(resolver: Callable[P, R]) -> Callable[P, R]:
 
 
 def as_error(refusal: DomainError) -> GraphQLError:
+    """A refusal as a GraphQL error, with its code (and field) in the extensions."""
     problem = Problem.of(refusal)
     extensions: dict[str, Any] = {"code": problem.code}
     if problem.field:

@@ -12,6 +12,8 @@ from django.db import transaction
 from django.db.models import Case, DecimalField, F, Sum, When
 from django.db.models.functions import Now
 
+from backoffice import events
+from backoffice.who import By
 from ledger.models import Account, Book, Posting
 from ledger.refusals import AccountDiffers, AccountNotEmpty
 
@@ -91,7 +93,7 @@ def house(
     return account
 
 
-def close(account: Account) -> Account:
+def close(account: Account, *, by: By, at: datetime) -> Account:
     """Close an account for good: nothing is posted to it or held on it again. Closing it twice is once.
 
     Locks the account.
@@ -106,6 +108,15 @@ def close(account: Account) -> Account:
             raise AccountNotEmpty("An account can be closed only at zero and without holds.")
         row.is_closed = True
         row.save(update_fields=["is_closed"])
+        events.record(
+            "account.closed",
+            subject_type="account",
+            subject_id=row.uuid,
+            client_id=row.client_id,
+            by=by,
+            at=at,
+            payload={"book": row.book, "purpose": row.purpose},
+        )
     return row
 
 

@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class LedgerConfig(AppConfig):
     name = "ledger"
     verbose_name = "Ledger"
+
+    def ready(self) -> None:
+        from backoffice.state_diagrams import state_diagrams
+        from ledger.states_document import hold
+
+        state_diagrams.register("hold", hold, order=20)

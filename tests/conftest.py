@@ -123,6 +123,21 @@ def reference_data(db: None) -> None:
     world.reference()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no processor waits for another at the end."""
+    long = (
+        "tests/faults/",
+        "tests/stories/",
+        "tests/browser/",
+        "tests/ledger/test_invariants",
+        "tests/backoffice/test_supervisor",
+    )
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(long) if item.nodeid.startswith(name)), len(long))
+    )
+
+
 @pytest.fixture(scope="session")
 def _deployment(
     django_db_setup: None, django_db_blocker: "DjangoDbBlocker", tmp_path_factory: pytest.TempPathFactory

@@ -34,13 +34,13 @@ class DialogForm(forms.Form):
 
 
 class ReasonForm(DialogForm):
-    """Asks why. The reason stands in the event log for good."""
+    """Asks why. The reason is kept beside the event that it explains."""
 
     reason = forms.CharField(
         min_length=5,
         max_length=200,
         widget=UnfoldAdminTextareaWidget({"rows": 2}),
-        help_text="Kept in the event log. Say what an auditor would ask.",
+        help_text="Kept with the event. Say what an auditor would ask.",
     )
 
 

@@ -31,21 +31,23 @@ class Happening:
 
 def of(subject_type: str, subject_id: uuid.UUID) -> list[Happening]:
     """Everything that happened to one object, oldest first; the newest where there is very much."""
-    rows = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).select_related("by_user")
+    rows = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).select_related(
+        "by_user", "reason"
+    )
     return [line(event) for event in reversed(rows.order_by("-id")[:AT_MOST])]
 
 
 def of_client(client_id: uuid.UUID) -> list[Happening]:
     """The latest that happened to anything of a client, newest first; what was posted for it stands in the books."""
     rows = Event.objects.filter(client_id=client_id).exclude(subject_type__in=["entry", "hold"])
-    rows = rows.select_related("by_user")
+    rows = rows.select_related("by_user", "reason")
     return [line(event) for event in rows.order_by("-position")[:15]]
 
 
 def line(event: Event) -> Happening:
     return Happening(
         what=what(event),
-        detail=detail(event.payload),
+        detail=" · ".join(part for part in (detail(event.payload), why(event)) if part),
         who=who(event),
         at=show.at(event.at),
         correlation_id=event.correlation_id,
@@ -73,6 +75,12 @@ def person(by: str) -> str:
     """`system:reconciler` in words."""
     kind, _, part = by.partition(":")
     return part.replace("_", " ").capitalize() if kind == "system" else kind.capitalize()
+
+
+def why(event: Event) -> str:
+    """The reason somebody gave, in quotes; it is kept beside the log."""
+    reason = getattr(event, "reason", None)
+    return f"“{reason}”" if reason is not None else ""
 
 
 def detail(payload: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import redis
 from django.http import HttpRequest
@@ -58,7 +59,7 @@ def _log(request: HttpRequest) -> Iterator[Trouble]:
 
 def _last_check(url: str) -> Iterator[Trouble]:
     try:
-        last = redis_client().hgetall(LAST)
+        last: Any = redis_client().hgetall(LAST)
     except redis.RedisError:
         return
     if not last:

@@ -19,6 +19,7 @@ from backoffice.embedded.sockets import make_socket_dir, redis_socket, socket_di
 
 __all__ = [
     "EmbeddedServerError",
+    "answer",
     "database_url",
     "ensure",
     "redis_url",
@@ -58,7 +59,12 @@ def _alone(data_dir: Path) -> Iterator[None]:
 
 def running(data_dir: Path) -> bool:
     """True if both servers answer now."""
-    return postgres.running(data_dir) and redis.running(data_dir)
+    return answer(data_dir, postgresql=True, redis_too=True)
+
+
+def answer(data_dir: Path, *, postgresql: bool, redis_too: bool) -> bool:
+    """True if each server that is asked about answers now."""
+    return (not postgresql or postgres.running(data_dir)) and (not redis_too or redis.running(data_dir))
 
 
 def _start(data_dir: Path, *, postgresql: bool, redis_too: bool, durable: bool, dies_with_us: bool) -> None:

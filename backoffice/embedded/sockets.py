@@ -29,10 +29,12 @@ def socket_dir(data_dir: Path) -> Path:
 
 
 def redis_socket(data_dir: Path) -> Path:
+    """Where the embedded Redis of this data folder listens."""
     return socket_dir(data_dir) / "redis.sock"
 
 
 def postgres_socket(data_dir: Path) -> Path:
+    """Where the embedded PostgreSQL of this data folder listens."""
     return socket_dir(data_dir) / ".s.PGSQL.5432"
 
 

@@ -27,6 +27,7 @@ from backoffice.running.table import PREPARATION, TABLE
 from backoffice.stopping import Stopping
 
 _TICK_SECONDS: Final = 0.1
+_SERVERS_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 60.0  # after this the reasons for not being ready are shown
 
 
@@ -49,6 +50,7 @@ class Supervisor:
         self._ended = threading.Event()
         self._children: list[Child] = []
         self._began = time.monotonic()
+        self._look_at = 0.0  # by the monotonic clock; when to see whether the embedded servers still answer
         self._speaking = threading.Lock()
 
     def run(self) -> None:
@@ -135,8 +137,23 @@ class Supervisor:
             orphans.MARK: str(self._data_dir),
         }
 
+    def _tend_servers(self) -> None:
+        """Bring an embedded server back that died; the processes meanwhile wait for it by themselves."""
+        postgresql, redis = not self._config.database_url, not self._config.redis_url
+        if time.monotonic() < self._look_at or not (postgresql or redis):
+            return
+        self._look_at = time.monotonic() + _SERVERS_SECONDS
+        if embedded.answer(self._data_dir, postgresql=postgresql, redis_too=redis):
+            return
+        self.say("An embedded server ended; starting it again.")
+        try:
+            embedded.start(self._data_dir, postgresql=postgresql, redis=redis)
+        except embedded.EmbeddedServerError as refusal:
+            self.say(f"It does not start: {refusal}")
+
     def _watch(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
+            self._tend_servers()
             for child in self._children:
                 code = child.died()
                 if code is not None:
@@ -178,6 +195,7 @@ class Supervisor:
 
 
 def lock_file(data_dir: Path) -> IO[str]:
+    """The file that the supervisor of a data folder holds locked while it runs; open it, then try the lock."""
     return (data_dir / "supervisor.lock").open("a+")
 
 

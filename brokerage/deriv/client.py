@@ -48,6 +48,8 @@ class Stream(Protocol[T_co]):
 
 
 class DerivClient(Protocol):
+    """What can be asked of the venue, whatever generation of its protocol is spoken."""
+
     @property
     def is_up(self) -> bool:
         """Whether requests can be sent."""

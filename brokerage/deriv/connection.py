@@ -68,6 +68,8 @@ class _Pending:
 
 
 class Connection:
+    """One open socket: calls with their answers, streams, and the heartbeat that notices its end."""
+
     def __init__(self, socket: ClientConnection, settings: Settings, on_message: Hook | None = None) -> None:
         """Takes over an open socket. Use ``open_connection``."""
         self.settings = settings

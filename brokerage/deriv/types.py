@@ -43,6 +43,8 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class BalanceUpdate:
+    """The account's balance, as the venue says it."""
+
     login_id: str
     currency: str
     balance: Decimal
@@ -60,6 +62,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class PricePoint:
+    """One past price of a symbol."""
+
     at: int
     quote: Decimal
 
@@ -77,6 +81,8 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSymbol:
+    """A symbol the venue lists, and whether it can be traded now."""
+
     symbol: str
     display_name: str
     market: str

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backoffice.cache import async_redis
-from backoffice.heartbeat import beat
+from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
 from brokerage.deriv.client import DerivClient
@@ -42,6 +42,7 @@ class Streams:
         self._leases: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._handling: set[asyncio.Task[None]] = set()
+        self._wanted: dict[str, str] = {PUBLIC: ""}
         self._clock_offset = 0.0
 
     async def run(self) -> None:
@@ -81,7 +82,12 @@ class Streams:
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _keep_leases(self) -> None:
-        wanted = {PUBLIC: "", **await asyncio.to_thread(_accounts)}
+        try:
+            self._wanted = {PUBLIC: "", **await asyncio.to_thread(_accounts)}
+        except DatabaseError as found:
+            # What is held stays held: a database that is away is no reason to drop connections to the venue.
+            log.warning("database is away", extra={"reason": type(found).__name__})
+        wanted = self._wanted
         for name in [name for name in self._links if name not in wanted]:
             await self._drop(name)
         before = time.monotonic()
@@ -96,7 +102,7 @@ class Streams:
                     await self._drop(name)
             else:
                 await self._pick_up(name, token)
-        await asyncio.to_thread(beat, "streams")
+        await asyncio.to_thread(beat, own_name("streams"))
         await asyncio.sleep(LOOK_SECONDS)
 
     async def _pick_up(self, name: str, token: str) -> None:

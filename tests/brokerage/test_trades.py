@@ -1,5 +1,6 @@
 """A trade's life, its money and its refusals, through the verbs."""
 
+import dataclasses
 from datetime import timedelta
 from decimal import Decimal
 
@@ -84,6 +85,23 @@ def test_the_markup_is_booked_in_the_mirror_as_a_share_of_the_payout():
     assert trade.markup == Decimal("0.39")  # 19.53 × 0.02 = 0.3906
     income = Account.objects.filter(purpose="markup_income", posted__gt=0).get()
     assert (income.book, income.posted) == ("demo_mirror", Decimal("0.39"))
+
+
+def test_the_markup_the_venue_tells_at_the_end_is_what_is_booked():
+    income = Account.objects.filter(purpose="markup_income")
+    trade = world.opened()
+    assert (trade.markup, income.filter(posted__gt=0).count()) == (0, 0)
+    told = dataclasses.replace(
+        world.outcome("lost", "0"), markup=Decimal("0.195"), commission=Decimal("0.23")
+    )
+    trade = trades.settle(trade, told, by=TESTER, at=NOW)
+    assert (trade.markup, trade.commission) == (Decimal("0.20"), Decimal("0.23"))
+    assert income.get(posted__gt=0).posted == Decimal("0.20")
+    account = world.account()
+    account.markup_rate = Decimal("0.02")
+    account.save()
+    trade = trades.settle(world.opened(world.placed(account)), told, by=TESTER, at=NOW)
+    assert (trade.markup, sum(row.posted for row in income)) == (Decimal("0.20"), Decimal("0.40"))
 
 
 def test_a_trade_settled_twice_pays_once():

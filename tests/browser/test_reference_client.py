@@ -7,7 +7,7 @@ import pytest
 from tests import world
 from tests.browser.conftest import picture
 
-pytestmark = [pytest.mark.processes, pytest.mark.browser, pytest.mark.xdist_group("stories")]
+pytestmark = [pytest.mark.processes, pytest.mark.browser]
 
 
 def sign_up(page, deployment, first_name="Amina"):

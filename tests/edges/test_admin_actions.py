@@ -91,8 +91,8 @@ def test_selling_shows_the_effect_asks_why_and_says_what_happened():
     trade.refresh_from_db()
     assert trade.sale_requested_at is not None
     (event,) = Event.objects.filter(name="trade.sale_requested")
-    assert (event.by_user, event.payload["reason"]) == (user, REASON)
-    assert f"<span>reason {REASON}" in answer.content.decode()
+    assert (event.by_user, event.reason.text) == (user, REASON)
+    assert f"“{REASON}”" in answer.content.decode()
     # The same dialog sent twice acts once.
     browser.post(action(trade, "sell_now"), {"key": key, "reason": REASON})
     assert Event.objects.filter(name="trade.sale_requested").count() == 1
@@ -146,7 +146,7 @@ def test_reconciling_is_recorded_with_its_reason_and_only_where_the_venue_could_
         browser.post(action(trade, "reconcile_now"), {"key": world.key(), "reason": REASON}).status_code
         == 302
     )
-    assert Event.objects.get(name="trade.reconciliation_requested").payload["reason"] == REASON
+    assert Event.objects.get(name="trade.reconciliation_requested").reason.text == REASON
 
 
 def test_buttons_are_offered_where_they_apply_and_to_whom_they_belong():

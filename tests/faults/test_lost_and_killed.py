@@ -11,7 +11,7 @@ import pytest
 from brokerage.models import Trade, TradingAccount
 from tests.running import LiveApp, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def test_available_is_posted_less_held_counted_once(world: World) -> None:
 
 def test_an_empty_account_can_be_closed_and_takes_nothing_more(world: World) -> None:
     wallet, other = world.wallet("ada"), world.wallet("ben", funds=10)
-    assert accounts.close(wallet).is_closed
-    assert accounts.close(wallet).is_closed
+    assert accounts.close(wallet, by=BY, at=NOON).is_closed
+    assert accounts.close(wallet, by=BY, at=NOON).is_closed
     before = picture()
     with pytest.raises(AccountClosed):
         move(other, wallet, 1)
@@ -71,7 +71,7 @@ def test_an_account_with_money_or_holds_cannot_be_closed(world: World) -> None:
     wallet = world.wallet(funds=10)
     before = picture()
     with pytest.raises(AccountNotEmpty):
-        accounts.close(wallet)
+        accounts.close(wallet, by=BY, at=NOON)
     assert picture() == before
 
 

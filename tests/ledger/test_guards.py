@@ -244,7 +244,7 @@ def test_an_account_does_not_open_with_money_on_it(world: World) -> None:
 
 
 def test_a_closed_account_stays_closed_and_takes_nothing(world: World, ada: Account) -> None:
-    closed = accounts.close(world.wallet("eve"))
+    closed = accounts.close(world.wallet("eve"), by=BY, at=NOON)
     with refused("account_closed_is_empty"):
         write((ada, "USD", 1, "debit", "7", "93"), (closed, "USD", 2, "credit", "7", "7"))
     with refused("closed one stays closed"):

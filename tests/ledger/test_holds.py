@@ -87,7 +87,7 @@ def test_an_amount_that_cannot_be_held_is_refused(world: World, amount: str) -> 
 
 
 def test_nothing_is_held_on_a_closed_or_unknown_account(world: World) -> None:
-    closed = accounts.close(world.wallet("ada"))
+    closed = accounts.close(world.wallet("ada"), by=BY, at=NOON)
     before = picture()
     with pytest.raises(AccountClosed):
         world.hold(closed, 1)

@@ -4,20 +4,19 @@ Amina signs up, gets a demo account of 10,000.00 USD, watches her trades, stakes
 settle. Afterwards our mirror of her account, the venue's own books and her balance say the same.
 """
 
-import asyncio
 import json
 import re
 from decimal import Decimal
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.sync.client import connect
 
 from backoffice.models import Event
 from brokerage.models import Trade
 from ledger.models import Entry
 from tests.running import LiveApp, read_log, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("stories")]
+pytestmark = pytest.mark.processes
 CHANGES = "subscription { tradeChanges { cursor event trades { id state } } }"
 STATUS = "subscription($id: ID!) { tradeStatus(id: $id) { version state event trade { profit { amount } } } }"
 
@@ -57,29 +56,29 @@ def posted(public_id: str) -> str:
     return "\n".join(rows) + "\n"
 
 
-async def watch_and_place(app: LiveApp) -> tuple[str, list[str], list[str]]:
+def watch_and_place(app: LiveApp) -> tuple[str, list[str], list[str]]:
     """Subscribe first, then place: what both subscriptions told until the trade was final."""
     address = app.running.url.replace("http", "ws") + "/graphql/"
-    async with connect(address, subprotocols=["graphql-transport-ws"]) as socket:
+    with connect(address, subprotocols=["graphql-transport-ws"]) as socket:
 
-        async def say(**message):
-            await socket.send(json.dumps(message))
+        def say(**message):
+            socket.send(json.dumps(message))
 
-        async def hear():
-            return json.loads(await asyncio.wait_for(socket.recv(), 30))
+        def hear():
+            return json.loads(socket.recv(30))
 
-        await say(type="connection_init", payload={"authorization": f"Bearer {app.access}"})
-        assert (await hear())["type"] == "connection_ack"
-        await say(id="changes", type="subscribe", payload={"query": CHANGES})
-        first = (await hear())["payload"]["data"]["tradeChanges"]
+        say(type="connection_init", payload={"authorization": f"Bearer {app.access}"})
+        assert hear()["type"] == "connection_ack"
+        say(id="changes", type="subscribe", payload={"query": CHANGES})
+        first = hear()["payload"]["data"]["tradeChanges"]
         assert (first["event"], first["trades"]) == ("present", [])
-        trade = await asyncio.to_thread(app.place)
-        await say(id="one", type="subscribe", payload={"query": STATUS, "variables": {"id": trade["id"]}})
+        trade = app.place()
+        say(id="one", type="subscribe", payload={"query": STATUS, "variables": {"id": trade["id"]}})
         changes, steps = [], []
         while not (
             steps and steps[-1] in ("WON", "LOST") and changes[-1:] in (["trade.won"], ["trade.lost"])
         ):
-            message = await hear()
+            message = hear()
             if message["type"] != "next":
                 continue
             if message["id"] == "changes":
@@ -100,7 +99,7 @@ def test_the_first_trade(deployment):
         input={"symbol": "R_100", "side": "CALL", "stake": "10.00", "duration": 2},
     )["payout"]["amount"]) == Decimal("19.53")  # fmt: skip
 
-    public_id, changes, steps = asyncio.run(watch_and_place(app))
+    public_id, changes, steps = watch_and_place(app)
 
     assert changes[:3] == ["trade.placed", "trade.submitted", "trade.opened"]
     assert changes[3:] in (["trade.won"], ["trade.lost"])

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from backoffice.cache import redis_client
-from backoffice.heartbeat import beat
+from backoffice.heartbeat import beat, own_name
 from backoffice.sequencer import sequence
 from backoffice.stopping import Stopping
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         nudges = None
         while not stop.asked:
             try:
-                beat("sequencer")
+                beat(own_name("sequencer"))
                 while (done := sequence(BATCH)).positions:
                     message = {"position": done.positions[-1], "clients": sorted(done.clients)}
                     redis_client().publish("live:events", json.dumps(message))

@@ -17,6 +17,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """A client's account at the simulated venue, with its token and balance."""
+
     login_id: str
     external_id: str
     token: str

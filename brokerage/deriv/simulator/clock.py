@@ -25,6 +25,8 @@ class Stretch:
 
 
 class Clock:
+    """When each tick of a symbol falls due, at the chosen speed."""
+
     def __init__(self, stretches: Sequence[Stretch]) -> None:
         """``stretches`` in the order of time, at least one."""
         self.stretches = tuple(stretches)

@@ -22,6 +22,8 @@ LARGEST_BODY = 65_536
 
 
 class Unacceptable(Exception):
+    """A control request that is refused, with its HTTP status."""
+
     def __init__(self, message: str, status: int = 422) -> None:
         super().__init__(message)
         self.message = message
@@ -29,6 +31,8 @@ class Unacceptable(Exception):
 
 
 class Control:
+    """The routes under `/simulator/`."""
+
     def __init__(self, pulse: Pulse, faults: Faults, secret: str | None, is_local: bool) -> None:
         """Without a secret the interface answers only while the server is bound to the machine itself."""
         self._pulse = pulse

@@ -42,6 +42,8 @@ Event = Booked | Expired
 
 
 class Engine:
+    """The venue itself: its accounts and contracts, what it sells, buys back and settles."""
+
     def __init__(self, store: Store, market: Market, rules: Rules) -> None:
         self.store = store
         self.market = market

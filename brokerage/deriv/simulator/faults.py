@@ -61,6 +61,8 @@ class Fault:
 
 
 class DropBeforePurchase(Fault):
+    """Closes the socket before the call is acted on: nothing happened."""
+
     name = "drop_before_purchase"
 
     async def before(self) -> None:
@@ -68,6 +70,8 @@ class DropBeforePurchase(Fault):
 
 
 class DropAfterPurchase(Fault):
+    """Closes the socket after the call was acted on: it happened, and the caller does not know."""
+
     name = "drop_after_purchase"
 
     def after(self) -> None:
@@ -75,6 +79,8 @@ class DropAfterPurchase(Fault):
 
 
 class LoseAnswer(Fault):
+    """Acts on the call, sends no answer, and leaves the socket open."""
+
     name = "lose_answer"
 
     def after(self) -> None:
@@ -82,6 +88,8 @@ class LoseAnswer(Fault):
 
 
 class Delay(Fault):
+    """Waits for `seconds` before the call is acted on."""
+
     name = "delay"
 
     async def before(self) -> None:
@@ -89,6 +97,8 @@ class Delay(Fault):
 
 
 class Refuse(Fault):
+    """Refuses the call with `code` and `message`."""
+
     name = "refuse"
 
     async def before(self) -> None:

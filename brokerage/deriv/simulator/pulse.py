@@ -30,6 +30,8 @@ class Listener(Protocol):
 
 
 class Pulse:
+    """The simulator's heartbeat: gives out due ticks and settles due contracts."""
+
     SHORTEST = 0.01
     MOST_TICKS = 1000
     """After a stall, a symbol's stream skips to the last so many ticks."""

@@ -78,6 +78,7 @@ def open_engine(options: Options, at: float) -> Engine:
 
 
 def application(engine: Engine, options: Options) -> Starlette:
+    """The simulator as an ASGI application: the protocol's socket and the control interface."""
     pulse, faults = Pulse(engine), Faults()
     hub = Hub(pulse, faults, Limits(options.limits), options.idle_seconds)
     pulse.listeners.append(hub)

@@ -43,6 +43,8 @@ _FOREVER = 1 << 62
 
 
 class Store:
+    """The books' file."""
+
     def __init__(self, path: Path | None) -> None:
         """Open or make the file; ``None`` keeps the books in memory, for trials of the engine alone.
 

@@ -1,0 +1,110 @@
+"""What a trade posts in the mirror: journal entries as drafts, so that each verb posts its own in one batch.
+
+One batch locks all its accounts in key order, so a purchase and a settlement of one account never wait for each
+other in a circle.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from brokerage.models import Trade
+from ledger import accounts
+from ledger.journal import Draft, Line, credit, debit
+from ledger.models import Account, Hold
+
+
+def of_purchase(
+    trade: Trade, *, contract_id: int, buy_price: Decimal, markup: Decimal, at: datetime
+) -> list[Draft]:
+    """The stake moves from cash to open stakes, using up the hold; and the markup in it, if there is any."""
+    assert trade.hold is not None
+    stake = _draft(
+        trade,
+        "stake",
+        "bought",
+        f"Stake of contract {contract_id}",
+        [debit(trade.account.cash, buy_price), credit(trade.account.stakes, buy_price)],
+        contract_id=contract_id,
+        at=at,
+        captures=[(trade.hold, buy_price)],
+    )
+    return [stake, *_markup(trade, "markup", markup, contract_id=contract_id, at=at)]
+
+
+def of_settlement(
+    trade: Trade, *, state: str, proceeds: Decimal, markup_change: Decimal, at: datetime
+) -> list[Draft]:
+    """The stake leaves open stakes, the proceeds reach cash, and the venue's result takes the difference.
+
+    Where the venue tells a markup other than the one booked at the purchase, the change is booked beside it.
+    """
+    assert trade.buy_price is not None and trade.contract_id is not None
+    lines = [debit(trade.account.stakes, trade.buy_price)]
+    if proceeds > 0:
+        lines.append(credit(trade.account.cash, proceeds))
+    gain = proceeds - trade.buy_price
+    if gain:
+        result = _house(trade, "venue_result")
+        lines.append(debit(result, gain) if gain > 0 else credit(result, -gain))
+    settled = _draft(
+        trade,
+        f"contract_{state}",
+        "settled",
+        f"Contract {trade.contract_id} {state}",
+        lines,
+        contract_id=trade.contract_id,
+        at=at,
+    )
+    return [settled, *_markup(trade, "markup-change", markup_change, contract_id=trade.contract_id, at=at)]
+
+
+def _markup(trade: Trade, key: str, amount: Decimal, *, contract_id: int, at: datetime) -> list[Draft]:
+    """The part of the venue's result that is our markup; less than zero takes it back."""
+    if not amount:
+        return []
+    result, income = _house(trade, "venue_result"), _house(trade, "markup_income")
+    if amount > 0:
+        lines = [debit(result, amount), credit(income, amount)]
+    else:
+        lines = [debit(income, -amount), credit(result, -amount)]
+    return [
+        _draft(
+            trade, "markup", key, f"Markup in contract {contract_id}", lines, contract_id=contract_id, at=at
+        )
+    ]
+
+
+def _draft(
+    trade: Trade,
+    kind: str,
+    key: str,
+    narration: str,
+    lines: list[Line],
+    *,
+    contract_id: int,
+    at: datetime,
+    captures: Sequence[tuple[Hold, Decimal]] = (),
+) -> Draft:
+    return Draft(
+        kind=kind,
+        lines=lines,
+        at=at,
+        key=f"trade:{trade.uuid}:{key}",
+        reference=str(contract_id),
+        narration=narration,
+        subject=("trade", trade.uuid),
+        client_id=trade.client.uuid,
+        captures=captures,
+    )
+
+
+def _house(trade: Trade, purpose: str) -> Account:
+    """A house account of the mirror's book, sharded by account so that busy traders do not wait for each other."""
+    return accounts.house(
+        book=trade.account.cash.book,
+        currency=trade.currency,
+        purpose=purpose,
+        kind=Account.Kind.INCOME,
+        shard_key=str(trade.account.uuid),
+    )

@@ -1,0 +1,13 @@
+"""Actors of the ledger."""
+
+from django.utils import timezone
+
+from jobs.declare import actor
+from ledger import holds
+
+
+@actor("ledger.expire_holds", time_limit_seconds=60, every=30, max_retries=0)
+def expire_holds() -> None:
+    """Free what is held past its time."""
+    while holds.expire_due(timezone.now()):
+        pass

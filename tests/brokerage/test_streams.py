@@ -1,0 +1,166 @@
+"""`streams`: one holder per account, and no purchase sent without the lease or after the deadline."""
+
+import asyncio
+import json
+from decimal import Decimal
+
+import pytest
+
+from backoffice.cache import async_redis
+from brokerage.deriv.errors import ConnectionLost, NotAuthorized, NotSent
+from brokerage.deriv.serial import to_json
+from brokerage.deriv.types import Purchase
+from brokerage.streams import leases
+from brokerage.streams.leases import Lease
+from brokerage.streams.link import Link
+
+PURCHASE = Purchase(1, 2, Decimal("10.00"), Decimal("19.53"), Decimal("9990.00"), 100, 100, "CODE", "words")
+
+
+def in_loop(work):
+    """Run an async test with a Redis client of its own loop."""
+
+    async def run():
+        client = async_redis()
+        try:
+            return await work(client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
+def test_one_process_holds_an_account_at_a_time(redis):
+    async def work(client):
+        first, second = Lease(client, "7", "one"), Lease(client, "7", "two")
+        assert await first.take() and first.is_held
+        assert not await second.take() and not second.is_held
+        assert await first.renew()
+        assert not await second.renew()
+        await second.release()
+        assert first.is_held and not await second.take(), "only the holder gives it back"
+        await first.release()
+        assert not first.is_held
+        assert await second.take() and second.is_held
+
+    in_loop(work)
+
+
+def test_a_holder_stops_acting_before_its_lease_can_pass_on(redis, monkeypatch):
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 2.2)
+
+    async def work(client):
+        first, second = Lease(client, "7", "one"), Lease(client, "7", "two")
+        assert await first.take() and first.is_held
+        while first.is_held:
+            assert not await second.take()
+            await asyncio.sleep(0.02)
+        assert not await second.take(), "it is not free yet when the holder has stopped"
+        while not await second.take():
+            await asyncio.sleep(0.02)
+        assert not await first.renew() and not first.is_held
+
+    in_loop(work)
+
+
+class Wire:
+    """A connection that stands for the venue: it counts what reaches it, and can be broken."""
+
+    def __init__(self, refuse=None):
+        self.bought, self.lost, self._refuse = 0, asyncio.Event(), refuse
+
+    async def authorize(self, token):
+        if self._refuse:
+            raise self._refuse
+
+    async def follow_contracts(self):
+        async def states():
+            await self.lost.wait()
+            raise ConnectionLost("LOST", "The connection broke.")
+            yield
+
+        return states()
+
+    async def buy(self, proposal_id, price):
+        self.bought += 1
+        return PURCHASE
+
+    async def close(self):
+        self.lost.set()
+
+
+def link_to(client, wires, reports):
+    lease = Lease(client, "7", "one")
+
+    async def connect():
+        return wires.pop(0)
+
+    async def report(*what):
+        reports.append(what)
+
+    return lease, Link("7", token="secret", lease=lease, connect=connect, report=report)
+
+
+async def until(true):
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
+
+
+BUY = {"proposal_id": "p1", "price": "10.00"}
+
+
+def test_a_purchase_is_sent_with_the_lease_and_before_the_deadline_only(redis):
+    async def work(client):
+        wire = Wire()
+        lease, link = link_to(client, [wire], [])
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        assert await link.answer("buy", BUY, still_wanted=lambda: True) == to_json(PURCHASE)
+        for refused in ({"still_wanted": lambda: False}, {"still_wanted": lambda: True, "free": True}):
+            if refused.pop("free", False):
+                await lease.release()
+            with pytest.raises(NotSent):
+                await link.answer("buy", BUY, **refused)
+        assert wire.bought == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    in_loop(work)
+
+
+def test_a_broken_connection_comes_back_and_is_reported_so_that_somebody_looks(redis):
+    async def work(client):
+        first, second, reports = Wire(), Wire(), []
+        lease, link = link_to(client, [first, second], reports)
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        first.lost.set()
+        await until(lambda: not link.is_up)
+        with pytest.raises(NotSent):
+            await link.answer("buy", BUY, still_wanted=lambda: True)
+        await until(lambda: link.is_up)
+        assert (reports, link.connections) == ([("up", "7"), ("up", "7")], 2)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    in_loop(work)
+
+
+def test_a_refused_token_is_reported_once_and_not_tried_for_ever(redis):
+    async def work(client):
+        reports = []
+        lease, link = link_to(client, [Wire(NotAuthorized("InvalidToken", "No."))], reports)
+        await lease.take()
+        await asyncio.wait_for(link.run(), 5)
+        assert reports == [("unauthorized", "7", "InvalidToken")]
+
+    in_loop(work)
+
+
+def test_what_is_told_of_a_contract_is_plain_json():
+    assert json.loads(json.dumps(to_json(PURCHASE)))["buy_price"] == "10.00"

@@ -1,0 +1,183 @@
+"""Live trades over `graphql-transport-ws`: who may listen, where it begins, and resuming without a gap."""
+
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+
+import jwt
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
+from websockets.sync.client import connect
+
+from backoffice.models import Event
+from tests.running import LiveApp, until
+
+pytestmark = pytest.mark.processes
+STATUS = """subscription($id: ID!, $after: Int) {
+    tradeStatus(id: $id, afterVersion: $after) { version state event } }"""
+CHANGES = "subscription($after: String) { tradeChanges(after: $after) { cursor event trades { id state } } }"
+
+
+class Socket:
+    """One socket of an app, speaking the protocol by hand."""
+
+    def __init__(self, wire):
+        self._wire = wire
+
+    def say(self, **message):
+        self._wire.send(json.dumps(message))
+
+    def hear(self):
+        return json.loads(self._wire.recv(20))
+
+    def subscribe(self, query, **variables):
+        self.say(id="1", type="subscribe", payload={"query": query, "variables": variables})
+
+    def next(self):
+        message = self.hear()
+        assert message["type"] == "next", message
+        return next(iter(message["payload"]["data"].values()))
+
+    def code(self):
+        """The code of the error that a subscription ends with."""
+        message = self.hear()
+        errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+        return errors[0]["extensions"]["code"]
+
+
+@contextmanager
+def socket(running, authorization=None, protocol="graphql-transport-ws", init=True):
+    address = running.url.replace("http", "ws") + "/graphql/"
+    with connect(address, subprotocols=[protocol]) as wire:
+        made = Socket(wire)
+        if init:
+            made.say(
+                type="connection_init", payload={"authorization": authorization} if authorization else {}
+            )
+            assert made.hear()["type"] == "connection_ack"
+        yield made
+
+
+@pytest.fixture
+def app(deployment):
+    app = LiveApp(deployment).sign_up()
+    app.wait_for_account()
+    return app
+
+
+def versions(trade):
+    found = Event.objects.about("trade", trade["id"]).values_list("subject_version", "name")
+    return [(version, name) for version, name in found]
+
+
+def test_a_stranger_hears_nothing(deployment, app):
+    trade = app.place()
+    for query, variables in ((STATUS, {"id": trade["id"]}), (CHANGES, {})):
+        with socket(deployment) as stranger:
+            stranger.subscribe(query, **variables)
+            assert stranger.code() == "NOT_AUTHENTICATED"
+
+
+def test_a_bad_or_expired_token_is_refused_with_its_code(deployment, app):
+    claims = jwt.decode(app.access, settings.SECRET_KEY, algorithms=["HS256"], audience="api")
+    expired = {**claims, "exp": int((timezone.now() - timedelta(seconds=1)).timestamp())}
+    late = jwt.encode(expired, settings.SECRET_KEY, algorithm="HS256")
+    for token, code in (("nonsense", "INVALID_TOKEN"), (late, "TOKEN_EXPIRED")):
+        with socket(deployment, f"Bearer {token}") as made:
+            made.subscribe(CHANGES)
+            assert made.code() == code
+
+
+def test_logging_out_ends_what_is_listened_to(deployment, app):
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES)
+        assert mine.next()["event"] == "present"
+        app.data("mutation { logOut { ... on LoggedOut { loggedOut } } }")
+        assert mine.code() == "INVALID_TOKEN"
+
+
+def test_another_clients_trade_cannot_be_listened_to(deployment, app):
+    trade = app.place()
+    stranger = LiveApp(deployment).sign_up()
+    with socket(deployment, f"Bearer {stranger.access}") as theirs:
+        theirs.subscribe(STATUS, id=trade["id"])
+        assert theirs.code() == "NOT_FOUND"
+
+
+def test_the_legacy_protocol_is_not_spoken(deployment):
+    with (
+        pytest.raises((NegotiationError, InvalidStatus, ConnectionClosed)),
+        socket(deployment, protocol="graphql-ws"),
+    ):
+        pass
+
+
+def test_a_status_begins_with_the_present_and_ends_when_the_trade_is_final(deployment, app):
+    trade = app.place()
+    app.wait_final(trade["id"])
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(STATUS, id=trade["id"])
+        status = mine.next()
+        assert (status["event"], status["version"]) == ("present", 4)
+        assert mine.hear()["type"] == "complete"
+
+
+def test_a_status_resumes_from_the_last_version_seen_without_a_gap(deployment, app):
+    trade = app.place(duration=5)
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(STATUS, id=trade["id"], after=0)
+        first = mine.next()
+        assert (first["version"], first["event"]) == (1, "trade.placed")
+    app.wait_final(trade["id"])  # everything else happens while nobody listens
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(STATUS, id=trade["id"], after=1)
+        heard = [mine.next() for _ in range(3)]
+        assert mine.hear()["type"] == "complete"
+    assert [(step["version"], step["event"]) for step in heard] == versions(trade)[1:]
+
+
+def test_changes_resume_from_a_cursor_without_a_gap_and_in_order(deployment, app):
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES)
+        cursor = mine.next()["cursor"]
+    placed = [app.place(stake=f"{stake}.00", duration=1) for stake in (10, 11, 12)]
+    for trade in placed:
+        app.wait_final(trade["id"])
+    ids = [trade["id"] for trade in placed]
+    until(
+        lambda: not Event.objects.filter(subject_id__in=ids).unsequenced().exists(),
+        "every event has its position",
+    )
+    expected = list(
+        Event.objects.filter(subject_id__in=ids).order_by("position").values_list("subject_id", "name")
+    )
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES, after=cursor)
+        heard = [mine.next() for _ in expected]
+    assert [(change["trades"][0]["id"], change["event"]) for change in heard] == [
+        (str(i), n) for i, n in expected
+    ]
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES, after=heard[4]["cursor"])
+        assert mine.next()["cursor"] and len(expected) > 5
+
+
+def test_a_cursor_that_is_not_ours_is_refused(deployment, app):
+    with socket(deployment, f"Bearer {app.access}") as mine:
+        mine.subscribe(CHANGES, after="12345")
+        assert mine.code() == "INVALID_INPUT"
+
+
+def test_no_secret_is_in_any_log(deployment, app):
+    """Passwords, tokens of ours and of the venue: after all of this, none of them was written down."""
+    from brokerage.models import TradingAccount
+    from tests import world
+
+    secrets = [world.PASSWORD, app.access.split(".")[2]]
+    secrets += [account.token for account in TradingAccount.objects.to_stream()]
+    assert len(secrets) > 2
+    for log in deployment.logs.glob("*.log"):
+        text = log.read_text()
+        assert not [secret for secret in secrets if secret in text], log.name
