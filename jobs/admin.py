@@ -113,7 +113,7 @@ class FailedJobAdmin(ReadOnlyAdmin):
     ordering = ("-failed_at",)
     search_fields = ("actor", "correlation_id")
     search_help_text = "Job or correlation id"
-    list_filter = (period_filter("failed_at", "failed"),)
+    list_filter = (period_filter("failed_at", "time failed"),)
     empty_text = "Nothing has failed for good. A job that runs out of retries is kept here, with its error."
     list_intro = "Jobs that will not be tried again by themselves. Refusals are answers: something was asked that could not be done."
 
@@ -197,7 +197,7 @@ def queue_depths() -> list[tuple[str, int, int, int]]:
             pipe.llen(f"dramatiq:{name}.DQ")
             pipe.zcard(f"dramatiq:{name}.XQ")
         found = pipe.execute()
-    return [(name, *found[3 * number : 3 * number + 3]) for number, name in enumerate(names)]  # type: ignore[misc]
+    return [(name, *found[3 * number : 3 * number + 3]) for number, name in enumerate(names)]
 
 
 def _queues() -> SafeString:

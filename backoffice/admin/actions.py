@@ -74,7 +74,7 @@ def dialog_action(
         def view(self: Any, request: HttpRequest, object_id: str | None = None, **_: Any) -> HttpResponse:
             if request.method not in ("GET", "HEAD", "POST"):
                 return HttpResponseNotAllowed(["GET", "POST"])
-            if not request.user.has_perm(permission):  # type: ignore[union-attr]
+            if not request.user.has_perm(permission):
                 raise PermissionDenied
             row = None
             if object_id is not None:
@@ -122,7 +122,7 @@ def dialog_action(
         view.icon = icon  # type: ignore[attr-defined]
         view.attrs = {}  # type: ignore[attr-defined]
         view.dialog = {"title": title}  # type: ignore[attr-defined]
-        view.variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT  # type: ignore[attr-defined]
+        view.variant = ActionVariant.DEFAULT  # type: ignore[attr-defined]  # red is for the act, in the dialog
         view.url_path = url_path or do.__name__.strip("_").replace("_", "-")  # type: ignore[attr-defined]
         view.original_function_name = do.__name__  # type: ignore[attr-defined]
         return view

@@ -117,7 +117,7 @@ class ConsoleAdmin(ModelAdmin):
             action
             for action in actions
             if getattr(action.method, MARK, False)
-            and request.user.has_perm(action.method.permission)  # type: ignore[union-attr]
+            and request.user.has_perm(action.method.permission)
             and (row is None or action.method.applies is None or action.method.applies(row))
         ]
 
@@ -133,7 +133,7 @@ class ConsoleAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(
+        return super().changelist_view(  # type: ignore[no-any-return]
             request,
             {
                 "title": str(self.opts.verbose_name_plural).capitalize(),
@@ -188,7 +188,7 @@ class ConsoleAdmin(ModelAdmin):
             "media": "",
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "console/record.html", context)
 
     def record(self, request: HttpRequest, row: Any) -> Record:
@@ -199,7 +199,7 @@ class ConsoleAdmin(ModelAdmin):
         facts: list[tuple[str, SafeString | str]] = [
             (str(self.opts.get_field(name).verbose_name).capitalize(), show.field(row, name))
             for name in names
-        ]  # type: ignore[union-attr]
+        ]
         return Record(title=str(row), facts=[("What it is", facts)])
 
     def buttons(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
@@ -233,7 +233,17 @@ class ConsoleAdmin(ModelAdmin):
             raise PermissionDenied if not self.has_view_permission(request) else Http404
         if not self.has_change_permission(request, row):
             raise PermissionDenied
-        return self.changeform_view(request, object_id, "", {"show_history": False, "title": f"Edit {row}"})
+        return self.changeform_view(request, object_id, "", {"title": f"Edit {row}"})  # type: ignore[no-any-return]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        one_way = {"show_save_and_continue": False, "show_save_and_add_another": False, "show_history": False}
+        return super().changeform_view(request, object_id, form_url, {**one_way, **(extra_context or {})})
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs.setdefault("form", ReasonedForm if hasattr(self.model, "history") else self.form)
@@ -276,7 +286,7 @@ class ConsoleAdmin(ModelAdmin):
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
         if IS_POPUP_VAR in request.POST:
-            return super().response_add(request, obj, post_url_continue)
+            return super().response_add(request, obj, post_url_continue)  # type: ignore[no-any-return]
         self.message_user(request, f"Added {obj}.")
         return HttpResponseRedirect(self.record_url(obj))
 

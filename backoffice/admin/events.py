@@ -84,14 +84,14 @@ class EventAdmin(ReadOnlyAdmin):
                 for kind in ("trade", "trading_account", "client", "user", "entry", "hold")
             ],
         ),
-        period_filter("at", "when"),
+        period_filter("at", "time"),
     )
     actions_list = ("verify_log",)
     verify_log = verify_log
     empty_text = "No event here. Every request, decision and posting writes one."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return super().get_queryset(request).defer("hash")  # type: ignore[no-any-return]
+        return super().get_queryset(request).defer("hash")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
@@ -192,7 +192,7 @@ def about(event: Event, named: tuple[str, str] | None) -> SafeString:
 
 
 def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
-    if not request.user.has_perm("backoffice.view_event") or len(term) < 8:  # type: ignore[union-attr]
+    if not request.user.has_perm("backoffice.view_event") or len(term) < 8:
         return []
     url = reverse("admin:backoffice_event_changelist")
     try:

@@ -95,7 +95,7 @@ def rows_filter(
             value = self.value()
             if not value:
                 return queryset
-            key = queryset.model._meta.get_field(lookup).related_model._meta.pk  # type: ignore[union-attr]
+            key = queryset.model._meta.get_field(lookup).related_model._meta.pk
             try:
                 return queryset.filter(**{lookup: key.to_python(value)})
             except Exception:  # noqa: BLE001  whatever was typed into the address is no row

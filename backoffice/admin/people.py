@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
@@ -53,7 +53,7 @@ class StaffForm(ReasonedForm):
 
 
 @admin.register(User)
-class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
+class UserAdmin(ConsoleAdmin, DjangoUserAdmin):  # type: ignore[misc]
     list_display = ("email", "full_name", "kind_shown", "may_log_in", "last_seen")
     list_display_links = ("email",)
     ordering = ("-id",)
@@ -78,12 +78,9 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Nobody lifts themself above their own rights by changing somebody who has more.
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:  # type: ignore[union-attr]
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
-
-    def get_urls(self) -> list[URLPattern]:
-        return super().get_urls()  # type: ignore[no-any-return]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["form"] = StaffForm if obj is not None else NewStaffForm
@@ -104,7 +101,7 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
             raise Http404
         if user.kind != User.Kind.STAFF or not self.has_change_permission(request, user):
             raise PermissionDenied
-        return super().user_change_password(request, id, form_url)  # type: ignore[no-any-return]
+        return super().user_change_password(request, id, form_url)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
@@ -148,7 +145,7 @@ class UserAdmin(ConsoleAdmin, DjangoUserAdmin):
                 ("When?", [("Made", show.at(row.created_at)), ("Last in the console", show.at(row.last_login))]),
             ],
             timeline=timeline.of("user", row.uuid),
-            tabs=[Tab("Sessions", lambda: _sessions(row))] if request.user.has_perm("backoffice.view_session") else [],  # type: ignore[union-attr]
+            tabs=[Tab("Sessions", lambda: _sessions(row))] if request.user.has_perm("backoffice.view_session") else [],
         )  # fmt: skip
 
 

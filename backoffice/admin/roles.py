@@ -49,10 +49,17 @@ class RoleAdmin(ConsoleAdmin):
             kwargs["queryset"] = (
                 Permission.objects.filter(content_type__app_label__in=OURS)
                 .exclude(codename__contains="historical")
+                .exclude(codename__startswith="delete_")  # nothing is deleted in the console
                 .select_related("content_type")
                 .order_by("content_type__app_label", "content_type__model", "codename")
             )
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+        made = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name == "permissions":
+            made.help_text = ""
+            made.label_from_instance = lambda right: (
+                f"{right.content_type.name.capitalize()}: {right.name.removeprefix('Can ')}"
+            )
+        return made
 
     @admin.display(description="Staff")
     def people(self, role: Any) -> int:
@@ -63,16 +70,11 @@ class RoleAdmin(ConsoleAdmin):
         return int(role.given)
 
     def record(self, request: HttpRequest, row: Group) -> Record:
-        rights = list(row.permissions.select_related("content_type").exclude(codename__contains="historical"))
-        by_app: dict[str, list[str]] = {}
-        for right in rights:
-            by_app.setdefault(right.content_type.app_label, []).append(right.name.removeprefix("Can "))
+        people = "1 person has this role" if row.staff == 1 else f"{row.staff} people have this role"  # type: ignore[attr-defined]
         return Record(
             title=row.name,
-            why=f"{row.staff} staff have this role. A change counts from their next page on.",  # type: ignore[attr-defined]
-            facts=[("What does it allow?", [
-                (app.replace("_", " ").capitalize(), show.lines(sorted(names))) for app, names in sorted(by_app.items())
-            ])],
+            why=f"{people}. A change counts from their next page on.",
+            facts=_allowed(row),
             tabs=[Tab("Staff", lambda: self._staff(row))],
         )  # fmt: skip
 
@@ -80,9 +82,28 @@ class RoleAdmin(ConsoleAdmin):
     def _staff(row: Group) -> SafeString:
         return show.table(
             ["Name", "E-mail"],
-            [[record_link(user), user.email] for user in row.user_set.order_by("full_name")[:100]],  # type: ignore[attr-defined]
+            [[record_link(user), user.email] for user in row.user_set.order_by("full_name")[:100]],
             empty="Nobody has this role yet. Give it to staff under Users and staff.",
         )
+
+
+def _allowed(row: Group) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """What a role allows, by app and by what it is about, in words."""
+    rights = row.permissions.filter(content_type__app_label__in=OURS).exclude(codename__contains="historical")
+    apps_: dict[str, dict[str, list[str]]] = {}
+    for right in rights.select_related("content_type").order_by("content_type__app_label", "codename"):
+        verb, _, noun = right.codename.partition("_")
+        model = right.content_type
+        plain = noun == model.model
+        words = verb if plain else right.name.removeprefix("Can ")
+        apps_.setdefault(model.app_label, {}).setdefault(model.name.capitalize(), []).append(words)
+    return [
+        (
+            app.replace("_", " ").capitalize(),
+            [(noun, ", ".join(words)) for noun, words in sorted(nouns.items())],
+        )
+        for app, nouns in apps_.items()
+    ]
 
 
 ports.sidebar.register(

@@ -13,7 +13,7 @@ from backoffice.admin import ports, show
 from backoffice.models import Event
 
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
-SILENT: Final = {"state", "steps", "user", "session", "known", "about", "key", "account_type"}
+SILENT: Final = {"state", "steps", "user", "session", "known", "about", "key", "lines"}
 AT_MOST: Final = 60
 
 
@@ -38,9 +38,10 @@ def of(subject_type: str, subject_id: uuid.UUID) -> list[Happening]:
 
 
 def of_client(client_id: uuid.UUID) -> list[Happening]:
-    """The latest that happened to anything of a client, newest first."""
-    rows = Event.objects.filter(client_id=client_id).select_related("by_user", "reason")
-    return [line(event) for event in rows.order_by("-position")[:20]]
+    """The latest that happened to anything of a client, newest first; what was posted for it stands in the books."""
+    rows = Event.objects.filter(client_id=client_id).exclude(subject_type__in=["entry", "hold"])
+    rows = rows.select_related("by_user", "reason")
+    return [line(event) for event in rows.order_by("-position")[:15]]
 
 
 def line(event: Event) -> Happening:
@@ -104,7 +105,8 @@ def _value(value: Any) -> str:
             return show.tidy(Decimal(value), 2)
         except (InvalidOperation, ValueError):
             return value
-    return str(value)
+    # Our own words are lower case (`contract_won`); a symbol of the venue (`R_100`) stays as it is.
+    return value.replace("_", " ") if isinstance(value, str) and value == value.lower() else str(value)
 
 
 def table(rows: Iterable[Happening]) -> SafeString:

@@ -67,8 +67,8 @@ def _last_check(url: str) -> Iterator[Trouble]:
             "Last check of the log", "Nobody has verified it here yet; the event log has the button.", url
         )
         return
-    when = ago(datetime.fromisoformat(last["at"]))
-    yield Trouble("Last check of the log", f"{last['said']} Checked {when}.", url, last["good"] == "0")
+    when = ago(datetime.fromisoformat(str(last["at"])))
+    yield Trouble("Last check of the log", f"{last['said']!s} Checked {when}.", url, last["good"] == "0")
 
 
 ports.troubles.register("processes", Card("jobs.view_schedule", _processes), order=20)

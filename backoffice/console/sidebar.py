@@ -16,11 +16,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         "": [{"title": "Home", "icon": "home", "link": home, "active": request.path == home}]
     }
     for entry in sidebar:
-        if not request.user.has_perm(entry.permission):  # type: ignore[union-attr]
+        if not request.user.has_perm(entry.permission):
             continue
         link = reverse(entry.url)
         item: dict[str, Any] = {
-            "title": entry.title, "icon": entry.icon, "link": link, "active": request.path.startswith(link),
+            "title": entry.title, "icon": entry.icon, "link": link, "active": False,
         }  # fmt: skip
         if entry.count is not None and (count := entry.count(request)):
             item |= {"badge": f"{count:,}", "badge_variant": entry.tone}

@@ -22,7 +22,7 @@ class Console(UnfoldAdminSite):
         """Home: what waits for me, what moves, what is wrong."""
         from backoffice.console import home  # it needs the admins, which need this site
 
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         context = {
             **self.each_context(request),
             "title": self.index_title,
@@ -52,4 +52,4 @@ class Console(UnfoldAdminSite):
         from backoffice.console import home
 
         logins = home.demo_logins() if configuration().demo else []
-        return super().login(request, {"demo_logins": logins, **(extra_context or {})})
+        return super().login(request, {"demo_logins": logins, **(extra_context or {})})  # type: ignore[no-any-return]

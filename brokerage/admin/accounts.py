@@ -103,7 +103,7 @@ class TradingAccountAdmin(ConsoleAdmin):
                 ("Where in the ledger?", [
                     ("Cash", record_link(cash, "Mirror of the venue's balance")),
                     ("Open stakes", record_link(stakes, "Stakes in open contracts")),
-                ] if request.user.has_perm("ledger.view_account") else []),  # type: ignore[union-attr]
+                ] if request.user.has_perm("ledger.view_account") else []),
             ],
             timeline=timeline.of("trading_account", row.uuid),
             tabs=self._tabs(request, row),
@@ -111,9 +111,9 @@ class TradingAccountAdmin(ConsoleAdmin):
 
     def _tabs(self, request: HttpRequest, row: TradingAccount) -> list[Tab]:
         tabs = []
-        if request.user.has_perm("brokerage.view_trade"):  # type: ignore[union-attr]
+        if request.user.has_perm("brokerage.view_trade"):
             tabs.append(Tab("Trades", lambda: trades_table(row.trades.all())))
-        if request.user.has_perm("ledger.view_entry"):  # type: ignore[union-attr]
+        if request.user.has_perm("ledger.view_entry"):
             tabs.append(Tab("Journal entries", lambda: entries_text(latest_entries(row))))
         return tabs
 

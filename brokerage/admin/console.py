@@ -16,12 +16,12 @@ from brokerage.models import Trade, TradingAccount
 
 
 def _unreachable(request: HttpRequest) -> int:
-    return int(unreachable(request)["count"])  # type: ignore[call-overload]
+    return int(str(unreachable(request)["count"]))
 
 
 def _attention(request: HttpRequest) -> int:
     counts = waiting_counts(request)
-    return max(counts["stuck"], counts["uncertain"])
+    return int(max(counts["stuck"], counts["uncertain"]))
 
 
 def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
@@ -29,7 +29,7 @@ def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
     hits: list[Found] = []
     if not any(sign.isdigit() for sign in term):
         return hits
-    if request.user.has_perm("brokerage.view_tradingaccount"):  # type: ignore[union-attr]
+    if request.user.has_perm("brokerage.view_tradingaccount"):
         accounts = ports.visible(request.user, TradingAccount.objects.filter(login_id__iexact=term))
         for account in accounts.select_related("client")[:limit]:
             hits.append(
@@ -38,7 +38,7 @@ def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
                 )
             )
     which = found(term)
-    if request.user.has_perm("brokerage.view_trade") and which is not None:  # type: ignore[union-attr]
+    if request.user.has_perm("brokerage.view_trade") and which is not None:
         trades = ports.visible(request.user, Trade.objects.filter(which))
         for trade in trades.select_related("client", "instrument").order_by("-id")[:limit]:
             hits.append(

@@ -40,9 +40,7 @@ def _sale_effect(trade: Trade) -> SafeString:
 
 @dialog_action(
     title="Sell now",
-    button=lambda trade: (
-        f"Sell for the client at the venue's price ({trade.stake.normalize():f} {trade.currency} staked)"
-    ),
+    button=lambda trade: f"Sell “{trade}” at the venue's price",
     permission="brokerage.sell_trade_early",
     check=placing.check_may_sell,
     applies=lambda trade: trade.state == Trade.State.OPEN,

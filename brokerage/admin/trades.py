@@ -85,9 +85,9 @@ class TradeAdmin(ReadOnlyAdmin):
         rows_filter("instrument", "instrument", lambda request: Instrument.objects.order_by("name")),
         choice_filter("account__kind", "account", TradingAccount.Kind.choices),
         choice_filter("source", "source", Trade.Source.choices),
-        period_filter("placed_at", "placed"),
+        period_filter("placed_at", "time placed"),
     )
-    actions_detail = ("sell_now", "reconcile_now", "withdraw_now")
+    actions_detail = ("reconcile_now", "sell_now", "withdraw_now")
     subject_type = "trade"
     empty_text = "No trade here. Trades appear as clients place them, in the client app or over the API."
     sell_now, reconcile_now, withdraw_now = sell_now, reconcile_now, withdraw_now
@@ -196,7 +196,7 @@ class TradeAdmin(ReadOnlyAdmin):
             ],
             timeline=timeline.of("trade", trade.uuid),
             tabs=[Tab("Journal entries", lambda: _entries(trade))]
-            if request.user.has_perm("ledger.view_entry") else [],  # type: ignore[union-attr]
+            if request.user.has_perm("ledger.view_entry") else [],
         )  # fmt: skip
 
 

@@ -246,6 +246,6 @@ class Trade(PublicIdModel):
                 return self.problem or "Refused; the stake is free again."
 
     def __str__(self) -> str:
-        return (
-            f"{self.get_side_display()} {self.instrument.symbol} · {self.stake.normalize():f} {self.currency}"
-        )
+        stake = f"{self.stake.normalize():f}" if self.stake % 1 else f"{self.stake:.0f}"
+        whole, _, cents = stake.partition(".")
+        return f"{self.get_side_display()} {self.instrument.symbol} · {whole}.{cents:0<2} {self.currency}"

@@ -38,9 +38,9 @@ class ClientAdmin(ConsoleAdmin):
     list_filter = (
         rows_filter("desk", "desk", lambda request: Desk.objects.order_by("name")),
         choice_filter("status", "status", Client.Status.choices),
-        choice_filter("kyc_level", "KYC level", [(level, f"Level {level}") for level in range(4)]),
+        choice_filter("kyc_level", "KYC level", [(str(level), f"Level {level}") for level in range(4)]),
         choice_filter("risk_rating", "risk", Client.Risk.choices),
-        period_filter("opened_at", "opened"),
+        period_filter("opened_at", "time opened"),
     )
     fieldsets = (
         ("Who", {"fields": ("first_name", "last_name", "date_of_birth", "country")}),
@@ -82,7 +82,7 @@ class ClientAdmin(ConsoleAdmin):
         panels = [
             Tab(panel.title, _reader(panel, request, row))
             for panel in ports.client_panels
-            if request.user.has_perm(panel.permission)  # type: ignore[union-attr]
+            if request.user.has_perm(panel.permission)
         ]
         return Record(
             title=row.name,

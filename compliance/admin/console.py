@@ -15,7 +15,7 @@ from compliance.models import Client, desks_of
 
 
 def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
-    if not request.user.has_perm("compliance.view_client"):  # type: ignore[union-attr]
+    if not request.user.has_perm("compliance.view_client"):
         return []
     rows = ports.visible(request.user, Client.objects.filter(pk__in=matching(term, 50))).select_related(
         "desk"

@@ -16,7 +16,7 @@ from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.models import Currency
 from ledger.admin import shown
-from ledger.models import Account, Book, Hold, Posting
+from ledger.models import Account, Book, Entry, Hold, Posting
 from ledger.reports import trial_balance
 
 
@@ -127,8 +127,8 @@ class AccountAdmin(ReadOnlyAdmin):
                 ]),
             ],
             tabs=[
-                *([Tab("Postings", lambda: _postings(row))] if request.user.has_perm("ledger.view_entry") else []),  # type: ignore[union-attr]
-                *([Tab("Open holds", lambda: _holds(row))] if request.user.has_perm("ledger.view_hold") else []),  # type: ignore[union-attr]
+                *([Tab("Postings", lambda: _postings(request, row))] if request.user.has_perm("ledger.view_entry") else []),
+                *([Tab("Open holds", lambda: _holds(row))] if request.user.has_perm("ledger.view_hold") else []),
             ],
         )  # fmt: skip
 
@@ -137,8 +137,12 @@ def amount(account: Account, value: Decimal) -> SafeString:
     return show.money(value, account.currency_id, account.currency.exponent)
 
 
-def _postings(account: Account) -> SafeString:
-    rows = list(Posting.objects.filter(account=account).select_related("entry").order_by("-id")[:30])
+def _postings(request: HttpRequest, account: Account) -> SafeString:
+    # A house account takes postings of every client: the reader sees those of the clients they may see.
+    seen = ports.visible(request.user, Entry.objects.all())
+    rows = list(
+        Posting.objects.filter(account=account, entry__in=seen).select_related("entry").order_by("-id")[:30]
+    )
     return show.table(
         ["When", "Entry", "Narration", "Debit", "Credit", "Balance after"],
         [

@@ -26,7 +26,10 @@ class EntryAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     search_fields = ("reference",)
     search_help_text = "Reference, key, or id of what it is about"
-    list_filter = (choice_filter("book", "book", Book.choices), period_filter("effective_at", "effective"))
+    list_filter = (
+        choice_filter("book", "book", Book.choices),
+        period_filter("effective_at", "effective time"),
+    )
     empty_text = "No entry here. Entries appear as money moves: opening balances, stakes, payouts, markup."
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -92,7 +95,7 @@ class EntryAdmin(ReadOnlyAdmin):
         named = ports.names([(row.subject_type, row.subject_id)])
         about, reversal = named.get(row.subject_id), getattr(row, "reversed_by", None)
         return Record(
-            title=f"{shown.kind_name(row.kind)}: {row.narration}" if row.narration else shown.kind_name(row.kind),
+            title=row.narration or shown.kind_name(row.kind),
             badge=show.badge("Reversed", show.MINE) if reversal else show.badge("Posted", show.DONE),
             amount=self.amount(row),
             why="It was reversed by the entry below; both stand." if reversal

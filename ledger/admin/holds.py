@@ -26,7 +26,10 @@ class HoldAdmin(ReadOnlyAdmin):
     list_select_related = ("account__currency",)
     record_related = ("account__currency", "captured_by", "transferred_to")
     ordering = ("-id",)
-    list_filter = (choice_filter("state", "state", Hold.State.choices), period_filter("placed_at", "placed"))
+    list_filter = (
+        choice_filter("state", "state", Hold.State.choices),
+        period_filter("placed_at", "time placed"),
+    )
     empty_text = "No hold here. A stake is held when a trade is placed, until it is bought or ended."
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

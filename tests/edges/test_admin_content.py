@@ -13,6 +13,7 @@ from backoffice import sequencer
 from backoffice.models import RefreshToken
 from brokerage import trades
 from compliance.models import Client, Desk
+from ledger.models import Account
 from tests import world
 from tests.edges import staff
 from tests.edges.api import App
@@ -142,6 +143,9 @@ def test_staff_on_a_desk_see_their_clients_rows_and_nobody_elses():
         .count("data-row")
         == 0
     )
+    other = Desk.objects.create(name="Theirs")
+    Client.objects.filter(pk=theirs.client_id).update(desk=other)
+    assert "Otherwise" not in browser.get(staff.page(other)).content.decode()
     dealer = world.staff("Dealing desk")
     desk.staff.add(dealer)
     assert (
@@ -224,3 +228,20 @@ def test_the_parts_below_a_record_are_read_when_they_are_opened():
     assert "Rise Volatility 100 Index" in browser.get(page, {"tab": "1"}).content.decode()
     assert "trading cash USD" in browser.get(page, {"tab": "2"}).content.decode()
     assert browser.get(page, {"tab": "99"}).content == b""
+
+
+def test_staff_on_a_desk_see_only_their_clients_postings_on_the_houses_accounts():
+    ours, theirs = (world.account(world.client(first_name=name)) for name in ("Ourselves", "Otherwise"))
+    desk = Desk.objects.create(name="Ours")
+    Client.objects.filter(pk=ours.client_id).update(desk=desk)
+    user = world.staff("Support")
+    funding = list(Account.objects.filter(purpose="venue_funding"))  # one shard or two
+
+    def seen():
+        pages = [staff.browser(user).get(staff.page(account)).content.decode() for account in funding]
+        return sum(page.count("Opening balance") for page in pages)
+
+    assert seen() == 2
+    desk.staff.add(user)
+    assert seen() == 1
+    assert theirs.client_id != ours.client_id

@@ -17,6 +17,9 @@
   const rows = () => [...document.querySelectorAll("#result_list tr.data-row")];
   const current = () => document.querySelector("#result_list tr.c-current");
 
+  // The link to the row's own page; links to what it names have a class of their own.
+  const own = (row) => row?.querySelector("a:not(.c-link)") || row?.querySelector("a");
+
   function move(step) {
     const all = rows();
     if (!all.length) return;
@@ -25,12 +28,11 @@
     current()?.classList.remove("c-current");
     next.classList.add("c-current");
     next.scrollIntoView({ block: "nearest" });
-    next.querySelector("th a, td a")?.focus({ preventScroll: true });
+    own(next)?.focus({ preventScroll: true });
   }
 
   function open() {
-    const row = current();
-    const link = row?.querySelector("th a") || row?.querySelector("td a");
+    const link = own(current());
     if (link) window.location = link.href;
   }
 
