@@ -1,6 +1,6 @@
 """The base of every admin class: a list, a record page, an edit form where somebody may edit, and no open back doors.
 
-What Django, Unfold and simple-history leave open is closed here (see `docs/decisions/`): objects are loaded through
+What Django, Unfold and simple-history leave open is closed here (see decision 10 in `docs/decisions/`): objects are loaded through
 `get_queryset`, which is limited to what the reader may see; nothing is deleted; import, export and history ask for
 permission; old versions cannot be posted back; actions have dialogs.
 """
