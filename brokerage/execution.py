@@ -152,8 +152,8 @@ def sweep(*, now: Clock) -> int:
         except DomainError:
             continue  # its own worker was quicker
         looked_at += 1
-    for trade in Trade.objects.uncertain()[:200]:
-        wake("trading.reconcile", trade.pk)
+    for trade in Trade.objects.unsold(now())[:200]:
+        wake("trading.sell", trade.pk)
         looked_at += 1
     for trade in Trade.objects.due(now())[:200]:
         wake("trading.follow_up", trade.pk)
@@ -161,6 +161,14 @@ def sweep(*, now: Clock) -> int:
     for account in TradingAccount.objects.opening()[:200]:
         wake("trading.open_account", account.pk)
     return looked_at
+
+
+def sweep_uncertain() -> int:
+    """The sweep of lost answers, apart and slower: each look costs the venue two of its scarcest requests."""
+    found = list(Trade.objects.uncertain()[:200])
+    for trade in found:
+        wake("trading.reconcile", trade.pk)
+    return len(found)
 
 
 def catch_up(account: TradingAccount, *, now: Clock) -> int:

@@ -32,12 +32,12 @@ def trade() -> StateDiagram:
             ),
             Trade.State.UNCERTAIN: Waiting(
                 "the actor `trading.reconcile`, which asks the venue's books and never buys",
-                "`trading.sweep` wakes it again; where two contracts fit, a person decides",
+                "`trading.sweep_uncertain` wakes it again every 6 s; where two contracts fit, a person decides",
                 _patience(Trade.State.UNCERTAIN, "its last change"),
             ),
             Trade.State.OPEN: Waiting(
                 "`streams` seeing the contract end (`trading.observe`), or a sale (`trading.sell`)",
-                f"{_words(Trade.GRACE)} after its expiry `trading.sweep` wakes `trading.follow_up`",
+                f"{_words(Trade.GRACE)} after its expiry `trading.sweep` wakes `trading.follow_up`; a sale asked for 20 s ago is sent again",
                 _patience(Trade.State.OPEN, "its expiry"),
             ),
         },

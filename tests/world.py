@@ -83,7 +83,8 @@ def bought(contract_id: int = 0, **given: Any) -> trades.Bought:
 
 
 def opened(trade: Trade | None = None, **given: Any) -> Trade:
-    return trades.record_bought(submitting(trade), bought(**given), by=TESTER, at=NOW)
+    trade = submitting(trade)
+    return trades.record_bought(trade, bought(**{"buy_price": trade.stake, **given}), by=TESTER, at=NOW)
 
 
 def outcome(state: str = "won", proceeds: str = "19.53") -> trades.Outcome:

@@ -40,6 +40,12 @@ class TradeQuerySet(models.QuerySet["Trade"]):
         """Open, and the contract should have been settled by now."""
         return self.filter(state=Trade.State.OPEN, expires_at__lt=at - Trade.GRACE).order_by("expires_at")
 
+    def unsold(self, at: datetime) -> "TradeQuerySet":
+        """Open, asked to be sold, and longer without an answer than anybody waits for one: it was not sent."""
+        return self.filter(state=Trade.State.OPEN, sale_requested_at__lt=at - Trade.SALE_PATIENCE).order_by(
+            "id"
+        )
+
     def final(self) -> "TradeQuerySet":
         return self.filter(state__in=Trade.FINAL)
 
@@ -91,6 +97,8 @@ class Trade(PublicIdModel):
     }
     # How long after its deadline a state is somebody's problem: the sweeps act from here on.
     GRACE: Final = timedelta(seconds=2)
+    # How long a sale may be on its way: longer than an actor waits for the venue's answer.
+    SALE_PATIENCE: Final = timedelta(seconds=20)
     # How old a state may get before the console calls it stuck.
     PATIENCE: Final = {
         State.QUEUED: timedelta(seconds=60),

@@ -87,6 +87,12 @@ def sweep() -> None:
     execution.sweep(now=now)
 
 
+@actor("trading.sweep_uncertain", time_limit_seconds=30, every=6, max_retries=0)
+def sweep_uncertain() -> None:
+    """Have every lost answer looked up again."""
+    execution.sweep_uncertain()
+
+
 @actor("demo.trade", time_limit_seconds=30, every=4, max_retries=0)
 def demo_trade() -> None:
     """Have a demo client trade, so that the console is alive."""
