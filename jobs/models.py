@@ -4,6 +4,7 @@ import datetime
 
 from django.db import models
 from django.db.models import F, Q
+from simple_history.models import HistoricalRecords
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -38,6 +39,8 @@ class Schedule(models.Model):
     next_run_at = models.DateTimeField()
     last_run_at = models.DateTimeField(null=True, blank=True)
     last_result = models.CharField(max_length=200, blank=True)
+    # What staff changed; the clock's own marks are no changes.
+    history = HistoricalRecords(excluded_fields=["next_run_at", "last_run_at", "last_result"])
 
     objects = ScheduleQuerySet.as_manager()
 
