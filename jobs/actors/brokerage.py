@@ -6,6 +6,7 @@ import logging
 from django.utils import timezone
 
 from backoffice.errors import DomainError
+from backoffice.logs import correlation
 from backoffice.who import By
 from brokerage import accounts, demo, demo_accounts, execution, instruments, reconciliation
 from brokerage.deriv.errors import NotSent
@@ -19,16 +20,24 @@ log = logging.getLogger(__name__)
 REFUSALS = (DomainError, Trade.DoesNotExist, TradingAccount.DoesNotExist)
 
 
+def _trade(trade_id: int) -> Trade:
+    """The trade, its own correlation id taken up: nudge or sweep, one id follows it to the venue."""
+    trade = Trade.objects.get(pk=trade_id)
+    if trade.correlation_id:
+        correlation.set(trade.correlation_id)
+    return trade
+
+
 @actor("trading.submit", time_limit_seconds=60, throws=REFUSALS)
 def submit(trade_id: int) -> None:
     """Buy a queued trade at the venue."""
-    execution.submit(Trade.objects.get(pk=trade_id), now=now)
+    execution.submit(_trade(trade_id), now=now)
 
 
 @actor("trading.sell", time_limit_seconds=60, throws=REFUSALS)
 def sell(trade_id: int) -> None:
     """Send the sale somebody asked for."""
-    execution.sell(Trade.objects.get(pk=trade_id), now=now)
+    execution.sell(_trade(trade_id), now=now)
 
 
 @actor("trading.observe", time_limit_seconds=30, throws=REFUSALS)
@@ -41,13 +50,13 @@ def observe(account_id: int, contract: str) -> None:
 @actor("trading.follow_up", time_limit_seconds=30, throws=REFUSALS)
 def follow_up(trade_id: int) -> None:
     """Ask how an open trade's contract stands."""
-    execution.follow_up(Trade.objects.get(pk=trade_id), now=now)
+    execution.follow_up(_trade(trade_id), now=now)
 
 
 @actor("trading.reconcile", time_limit_seconds=60, throws=REFUSALS)
 def reconcile(trade_id: int) -> None:
     """Find out what became of a purchase whose answer was lost."""
-    reconciliation.reconcile(Trade.objects.get(pk=trade_id), now=now)
+    reconciliation.reconcile(_trade(trade_id), now=now)
 
 
 @actor("trading.after_connect", time_limit_seconds=60, throws=REFUSALS)
