@@ -103,6 +103,7 @@ def confirm_opened(
                 client_id=account.client.uuid,
             )
         account.login_id, account.token = login_id, token
+        account.opening_balance = balance
         account.venue_balance, account.venue_balance_at = balance, at
         account.state, account.opened_at = TradingAccount.State.ACTIVE, at
         account.save()

@@ -10,8 +10,8 @@ from backoffice.money import parse_amount
 from backoffice.who import By
 from brokerage import accounts
 from brokerage.deriv.errors import MalformedAnswer, NotSent
-from brokerage.execution import Clock
 from brokerage.models import TradingAccount
+from brokerage.translation import Clock
 
 TIMEOUT_SECONDS: Final = 10.0
 

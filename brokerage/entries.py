@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from brokerage.models import Trade
+from brokerage.models import Trade, TradingAccount, VenueLine
 from ledger import accounts
 from ledger.journal import Draft, Line, credit, debit
 from ledger.models import Account, Hold
@@ -45,7 +45,7 @@ def of_settlement(
         lines.append(credit(trade.account.cash, proceeds))
     gain = proceeds - trade.buy_price
     if gain:
-        result = _house(trade, "venue_result")
+        result = _house(trade.account, "venue_result")
         lines.append(debit(result, gain) if gain > 0 else credit(result, -gain))
     settled = _draft(
         trade,
@@ -59,11 +59,69 @@ def of_settlement(
     return [settled, *_markup(trade, "markup-change", markup_change, contract_id=trade.contract_id, at=at)]
 
 
+def of_outside(line: VenueLine, account: TradingAccount, *, bought_for: Decimal | None) -> list[Draft]:
+    """What a client did at the venue without us, as the mirror books it; nothing for a line that moved nothing.
+
+    `bought_for` is what the contract that ends here had cost, None if its purchase is not on our lines.
+    """
+    cash, stakes = account.cash, account.stakes
+    if line.contract_id is None:
+        funding = _house(account, "venue_funding", Account.Kind.ASSET)
+        lines = _across(cash, funding, line.amount)
+    elif line.is_purchase:
+        lines = _across(cash, stakes, line.amount)
+    else:
+        result = _house(account, "venue_result")
+        lines = [credit(cash, line.amount)] if line.amount > 0 else []
+        if bought_for:
+            lines.append(debit(stakes, bought_for))
+        gain = line.amount - (bought_for or Decimal(0))
+        if gain:
+            lines.append(debit(result, gain) if gain > 0 else credit(result, -gain))
+    if not lines:
+        return []
+    return [
+        Draft(
+            kind="outside_activity",
+            lines=lines,
+            at=line.happened_at,
+            key=f"line:{line.transaction_id}",
+            reference=str(line.transaction_id),
+            narration=f"At the venue, not through us: {line.action}",
+            subject=("trading_account", account.uuid),
+            client_id=account.client.uuid,
+        )
+    ]
+
+
+def of_correction(
+    account: TradingAccount, amount: Decimal, *, against_stakes: bool, key: str, narration: str, at: datetime
+) -> Draft:
+    """Bring the mirror's cash to the venue's word: `amount` more (less than zero: less) than it says now."""
+    other = account.stakes if against_stakes else _house(account, "venue_result")
+    return Draft(
+        kind="correction",
+        lines=_across(account.cash, other, amount),
+        at=at,
+        key=key,
+        narration=narration,
+        subject=("trading_account", account.uuid),
+        client_id=account.client.uuid,
+    )
+
+
+def _across(cash: Account, other: Account, amount: Decimal) -> list[Line]:
+    """Cash gains `amount` (loses it, if less than zero) from another account."""
+    if amount > 0:
+        return [debit(other, amount), credit(cash, amount)]
+    return [debit(cash, -amount), credit(other, -amount)]
+
+
 def _markup(trade: Trade, key: str, amount: Decimal, *, contract_id: int, at: datetime) -> list[Draft]:
     """The part of the venue's result that is our markup; less than zero takes it back."""
     if not amount:
         return []
-    result, income = _house(trade, "venue_result"), _house(trade, "markup_income")
+    result, income = _house(trade.account, "venue_result"), _house(trade.account, "markup_income")
     if amount > 0:
         lines = [debit(result, amount), credit(income, amount)]
     else:
@@ -99,12 +157,12 @@ def _draft(
     )
 
 
-def _house(trade: Trade, purpose: str) -> Account:
+def _house(account: TradingAccount, purpose: str, kind: Account.Kind = Account.Kind.INCOME) -> Account:
     """A house account of the mirror's book, sharded by account so that busy traders do not wait for each other."""
     return accounts.house(
-        book=trade.account.cash.book,
-        currency=trade.currency,
+        book=account.cash.book,
+        currency=account.currency_id,
         purpose=purpose,
-        kind=Account.Kind.INCOME,
-        shard_key=str(trade.account.uuid),
+        kind=kind,
+        shard_key=str(account.uuid),
     )

@@ -4,35 +4,41 @@ Every function may be called twice, at the same time, by two workers, or again a
 read under its lock, decides whether anything is left to do.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, trades, venue
+from brokerage import accounts, reconciliation, statements, trades, venue
 from brokerage.deriv import errors
-from brokerage.deriv.types import ContractState, ContractTerms, Purchase
-from brokerage.models import Trade, TradingAccount
-from brokerage.placing import SECONDS
+from brokerage.deriv.types import ContractState, ContractTerms, Proposal
+from brokerage.models import Difference, Trade, TradingAccount, VenueLine, unconfirmed
+from brokerage.translation import Clock, bought_from_purchase, instant, settle_from, terms_of
 
-Clock = Callable[[], datetime]
 EXECUTION = By.system("execution")
 # A price asked for and not got within this is asked for again: nothing was bought.
 PRICE_SECONDS = 5.0
 # How long a trade may wait in the queue for a connection before we say no.
 QUEUE_PATIENCE = timedelta(seconds=45)
 WAITING = "The venue gives no price at the moment; it is asked again, and nothing has been bought."
+EARLIER = "An earlier purchase of this account is looked up at the venue first; nothing has been bought."
+STALE = "The venue's prices stand still at the moment; it is asked again, and nothing has been bought."
+WRONG = "The venue's price was not for what was asked; it is asked again, and nothing has been bought."
+# A price made from a spot older than this, by the venue's own clock, is no price to buy at.
+STALE_SECONDS = 10
+# A bought or ended trade that the statement has not confirmed for so long is looked up there.
+UNCONFIRMED_FOR = timedelta(seconds=15)
 TOO_LATE = "The venue could not be reached in time; nothing was bought and the stake is free again."
 
 
 def submit(trade: Trade, *, now: Clock) -> Trade:
     """Buy the trade at the venue: price it, store the intent, then send one purchase and record its answer.
 
-    A price that could not be had leaves it queued (nothing was sent); one that has waited too long is denied. A lost answer to the purchase makes it *uncertain*; nothing is ever sent a second time.
+    Earlier purchases of the account whose answers were lost are reconciled first. A price that could not be had, is
+    stale or not for these terms leaves it queued (nothing was sent); one that has waited too long is denied. A lost
+    answer to the purchase makes it *uncertain*; nothing is ever sent a second time.
     """
     trade = _fresh(trade)
     if trade.state != Trade.State.QUEUED:
@@ -45,6 +51,8 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
         accounts.check_may_trade(trade.account)
     except accounts.AccountNotReady as found:
         return trades.deny(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
+    if not _earlier_ones_known(trade, now=now):
+        return trades.flag(trade, code="EARLIER_PURCHASE", message=EARLIER, by=EXECUTION, at=now())
     terms = terms_of(trade)
     try:
         offer = venue.proposal(link, terms, deadline=venue.deadline_in(PRICE_SECONDS))
@@ -54,10 +62,14 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
     except errors.VenueError as found:
         # Nothing was bought: it stays queued, and the sweep tries again until it has waited long enough.
         return trades.flag(trade, code=found.code, message=WAITING, by=EXECUTION, at=now())
+    if problem := _no_price_to_buy_at(offer, terms):
+        code, message = problem
+        return trades.flag(trade, code=code, message=message, by=EXECUTION, at=now())
     try:
         trade = trades.begin_submission(
-            trade, proposal_id=offer.id, deadline=instant(deadline), by=EXECUTION, at=now()
-        )
+            trade, proposal_id=offer.id, offered_payout=offer.payout, deadline=instant(deadline),
+            by=EXECUTION, at=now(),
+        )  # fmt: skip
     except (MoveNotAllowed, trades.IdenticalInFlight):
         return _fresh(trade)
     trade = _purchase(trade, terms, deadline=deadline, now=now)
@@ -65,6 +77,23 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
     for waiting in Trade.objects.queued().filter(account_id=trade.account_id).exclude(pk=trade.pk)[:5]:
         wake("trading.submit", waiting.pk)
     return trade
+
+
+def _earlier_ones_known(trade: Trade, *, now: Clock) -> bool:
+    """Reconcile what is uncertain on the account; whether nothing is left but what waits for a person."""
+    for earlier in Trade.objects.uncertain().filter(account_id=trade.account_id).exclude(pk=trade.pk):
+        found = reconciliation.reconcile(earlier, now=now)
+        if found.state == Trade.State.UNCERTAIN and found.problem_code != "TWO_CANDIDATES":
+            return False
+    return True
+
+
+def _no_price_to_buy_at(offer: Proposal, terms: ContractTerms) -> tuple[str, str] | None:
+    if offer.date_start - offer.spot_at > STALE_SECONDS:
+        return "STALE_PRICE", STALE
+    if offer.ask_price != terms.amount or offer.payout <= 0:
+        return "WRONG_PRICE", WRONG
+    return None
 
 
 def _purchase(trade: Trade, terms: ContractTerms, *, deadline: float, now: Clock) -> Trade:
@@ -80,6 +109,11 @@ def _purchase(trade: Trade, terms: ContractTerms, *, deadline: float, now: Clock
         return trades.record_refused(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     except errors.VenueError as found:
         return trades.mark_uncertain(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
+    if purchase.buy_price > trade.stake:
+        # The most we allowed was the stake: an answer that says more cannot be trusted, the venue's books can.
+        return trades.mark_uncertain(
+            trade, code="ABOVE_STAKE", message="The venue answered a price above the stake.", by=EXECUTION, at=now()
+        )  # fmt: skip
     return trades.record_bought(trade, bought_from_purchase(trade, purchase), by=EXECUTION, at=now())
 
 
@@ -119,20 +153,16 @@ def follow_up(trade: Trade, *, now: Clock) -> Trade:
         )
     except errors.VenueError:
         return trade  # still open for all we know: the sweep asks again
-    return settle_from(trade, state, at=now())
+    trade = settle_from(trade, state, by=EXECUTION, at=now())
+    if trade.state == Trade.State.OPEN:
+        statements.find_other_end(trade, at=now())
+    return trade
 
 
 def observe(account: TradingAccount, state: ContractState, *, now: Clock) -> Trade | None:
     """A contract's frame that `streams` saw: settle the trade it belongs to, if it has ended and is known."""
     trade = Trade.objects.filter(account=account, contract_id=state.contract_id).first()
-    return None if trade is None else settle_from(trade, state, at=now())
-
-
-def settle_from(trade: Trade, state: ContractState, *, at: datetime) -> Trade:
-    """Settle the trade if the venue has settled its contract: only *sold* settles, *expired* alone does not."""
-    if trade.state != Trade.State.OPEN or not state.is_sold:
-        return trade
-    return trades.settle(trade, outcome_from(state), by=EXECUTION, at=at)
+    return None if trade is None else settle_from(trade, state, by=EXECUTION, at=now())
 
 
 def sweep(*, now: Clock) -> int:
@@ -158,16 +188,38 @@ def sweep(*, now: Clock) -> int:
     for trade in Trade.objects.due(now())[:200]:
         wake("trading.follow_up", trade.pk)
         looked_at += 1
+    for account_id in _with_lines_to_lay(now())[:200]:
+        wake("trading.lay_lines", account_id)
     for account in TradingAccount.objects.opening()[:200]:
         wake("trading.open_account", account.pk)
     return looked_at
 
 
+def _with_lines_to_lay(at: datetime) -> "list[int]":
+    return list(VenueLine.objects.overdue(at).order_by().values_list("account_id", flat=True).distinct())
+
+
 def sweep_uncertain() -> int:
-    """The sweep of lost answers, apart and slower: each look costs the venue two of its scarcest requests."""
+    """The sweep of lost answers, apart and slower: each look costs the venue some of its scarcest requests."""
     found = list(Trade.objects.uncertain()[:200])
     for trade in found:
         wake("trading.reconcile", trade.pk)
+    return len(found)
+
+
+def sweep_statements(*, now: Clock) -> int:
+    """Have the statement read where the second source is missing: trades it has not confirmed, lines that still wait.
+
+    Accounts whose statement has a gap are read again too. Returns how many accounts were found.
+    """
+    at = now()
+    quiet = unconfirmed(Trade.objects.filter(changed_at__lt=at - UNCONFIRMED_FOR))
+    found = set(quiet.order_by().values_list("account_id", flat=True).distinct()[:200])
+    found |= set(_with_lines_to_lay(at)[:200])
+    gaps = Difference.objects.open().filter(kind=Difference.Kind.GAP)
+    found |= set(gaps.values_list("account_id", flat=True)[:200])
+    for account_id in TradingAccount.objects.to_stream().filter(pk__in=found).values_list("pk", flat=True):
+        wake("trading.read_statement", account_id)
     return len(found)
 
 
@@ -176,6 +228,7 @@ def catch_up(account: TradingAccount, *, now: Clock) -> int:
     unfinished = account.trades.exclude(state__in=Trade.FINAL).order_by("id")
     nudges = {Trade.State.QUEUED: "trading.submit", Trade.State.UNCERTAIN: "trading.reconcile"}
     looked_at = 0
+    wake("trading.read_statement", account.pk)
     for trade in unfinished[:500]:
         if trade.state in nudges:
             wake(nudges[Trade.State(trade.state)], trade.pk)
@@ -183,72 +236,6 @@ def catch_up(account: TradingAccount, *, now: Clock) -> int:
             wake("trading.follow_up", trade.pk)
         looked_at += 1
     return looked_at
-
-
-# ── the venue's words in ours ───────────────────────────────────────────────────────────────────────────────────
-
-
-def terms_of(trade: Trade) -> ContractTerms:
-    """What we ask the venue for, on stake basis."""
-    return ContractTerms(
-        contract_type=trade.side,  # type: ignore[arg-type]
-        symbol=trade.instrument.symbol,
-        basis="stake",
-        amount=trade.stake.quantize(Decimal(1).scaleb(-trade.account.currency.exponent)),
-        duration=trade.duration,
-        duration_unit=trade.duration_unit,  # type: ignore[arg-type]
-        currency=trade.currency,
-    )
-
-
-def bought_from_purchase(trade: Trade, purchase: Purchase) -> trades.Bought:
-    """A purchase's answer. It names no expiry: seconds are counted from the start, ticks are estimated."""
-    unit = trade.instrument.tick_seconds if trade.duration_unit == "t" else SECONDS[trade.duration_unit]
-    length = (trade.duration + 1 if trade.duration_unit == "t" else trade.duration) * unit
-    return trades.Bought(
-        contract_id=purchase.contract_id,
-        transaction_id=purchase.transaction_id,
-        buy_price=purchase.buy_price,
-        payout=purchase.payout,
-        purchased_at=instant(purchase.purchase_time),
-        expires_at=instant(purchase.start_time + length),
-    )
-
-
-def bought_from_state(trade: Trade, state: ContractState) -> trades.Bought:
-    """A purchase found at the venue after its answer was lost."""
-    expiry = state.date_expiry or state.date_start + trade.duration
-    return trades.Bought(
-        contract_id=state.contract_id,
-        transaction_id=state.buy_transaction_id,
-        buy_price=state.buy_price,
-        payout=state.payout,
-        purchased_at=instant(state.purchase_time),
-        expires_at=instant(expiry),
-        commission=state.commission,
-        markup=state.app_markup_amount,
-    )
-
-
-def outcome_from(state: ContractState) -> trades.Outcome:
-    """How the venue says a contract ended."""
-    return trades.Outcome(
-        state=Trade.State.REFUNDED if state.status == "cancelled" else state.status,
-        proceeds=state.sell_price or Decimal(0),
-        settled_at=instant(state.sell_time or state.date_expiry or state.purchase_time),
-        transaction_id=state.sell_transaction_id,
-        entry_spot=state.entry_spot,
-        entry_spot_at=instant(state.entry_spot_at) if state.entry_spot_at else None,
-        exit_spot=state.exit_spot,
-        exit_spot_at=instant(state.exit_spot_at) if state.exit_spot_at else None,
-        commission=state.commission,
-        markup=state.app_markup_amount,
-    )
-
-
-def instant(epoch: float) -> datetime:
-    """Epoch seconds as an instant."""
-    return datetime.fromtimestamp(epoch, tz=UTC)
 
 
 def _fresh(trade: Trade) -> Trade:

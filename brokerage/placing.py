@@ -3,7 +3,6 @@
 import hashlib
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,10 +16,9 @@ from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import accounts, trades
 from brokerage.models import Instrument, Trade, TradingAccount
+from brokerage.models.trades import SECONDS
 from compliance.models import Membership
 from ledger import holds
-
-SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class UnknownInstrument(DomainError):

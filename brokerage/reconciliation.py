@@ -1,75 +1,54 @@
 """What became of a purchase whose answer was lost: found at the venue and adopted, or never placed.
 
-The venue keeps no order id of ours. A lost purchase is recognised by its type, symbol, duration, price and time
-window among the contracts that no trade has claimed. Where two fit, nobody guesses: a person decides.
+Asked after every reconnection, before any new purchase on the account, and on a sweep. It never buys. Where more
+than one unclaimed contract fits (see `matching`), nobody guesses: a person decides.
 """
 
-import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from backoffice import keys
-from backoffice.errors import DomainError, MoveNotAllowed
+from backoffice.errors import DomainError, MoveNotAllowed, NotFound
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import trades, venue
+from brokerage import differences, statements, trades, venue
 from brokerage.deriv import errors
 from brokerage.deriv.types import PortfolioContract, ProfitRow
-from brokerage.execution import Clock, bought_from_state, instant, settle_from
-from brokerage.models import Trade
-from brokerage.placing import SECONDS
+from brokerage.matching import CLOCK_SLACK, Candidate, fits
+from brokerage.models import Difference, Trade
+from brokerage.translation import (
+    Clock,
+    bought_from_candidate,
+    bought_from_state,
+    instant,
+    settle_from,
+)
 
-RECONCILER = By.system("reconciler")
+RECONCILER: Final = By.system("reconciler")
 ASK_SECONDS: Final = 8.0
-# The venue's clock and ours may differ by this much, and a purchase is stamped within it of being sent.
-CLOCK_SLACK: Final = timedelta(seconds=5)
 # After the deadline nobody sends the purchase any more; this long after it, the venue's books would show it.
 SETTLE_DOWN: Final = timedelta(seconds=3)
-SHORTCODE: Final = re.compile(r"^(CALL|PUT)_(.+)_([0-9.]+)_(\d+)_(\d+)(T?)_S0P_0$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A contract at the venue that could be the lost purchase."""
-
-    contract_id: int
-    shortcode: str
-    buy_price: Decimal
-    purchase_time: int
-
-
-def fits(trade: Trade, candidate: Candidate) -> bool:
-    """Whether the venue's contract has the trade's terms and was bought while the trade was being sent."""
-    assert trade.submitted_at is not None and trade.deadline_at is not None
-    found = SHORTCODE.match(candidate.shortcode)
-    if found is None:
-        return False
-    side, symbol, _payout, start, end, ticks = found.groups()
-    if ticks:
-        same_length = trade.duration_unit == "t" and int(end) == trade.duration
-    else:
-        same_length = (
-            trade.duration_unit != "t"
-            and int(end) - int(start) == trade.duration * SECONDS[trade.duration_unit]
-        )
-    earliest = (trade.submitted_at - CLOCK_SLACK).timestamp()
-    latest = (trade.deadline_at + CLOCK_SLACK).timestamp()
-    return (
-        side.upper() == trade.side
-        and symbol == trade.instrument.symbol
-        and same_length
-        and candidate.buy_price <= trade.stake
-        and trade.stake - candidate.buy_price < Decimal("0.01") + trade.stake / 100
-        and earliest <= candidate.purchase_time <= latest
-    )
+ADOPT: Final = Difference.Resolution.ADOPTED
+NEVER_PLACED: Final = Difference.Resolution.NEVER_PLACED
 
 
 class NothingToReconcile(DomainError):
     """The trade is not waiting for anything the venue could tell."""
 
     code = "NOTHING_TO_RECONCILE"
+
+
+class TooSoon(DomainError):
+    """The purchase may still be on its way to the venue; nobody can say yet that it was not placed."""
+
+    code = "TOO_SOON"
+
+
+class CandidatesFound(DomainError):
+    """Contracts at the venue fit the trade; one of them is adopted, or all are ruled out, where they are listed."""
+
+    code = "CANDIDATES_FOUND"
 
 
 def check_may_request(trade: Trade) -> None:
@@ -98,10 +77,11 @@ def request(trade: Trade, *, by: By, at: datetime, key: str, reason: str) -> Tra
 def reconcile(trade: Trade, *, now: Clock) -> Trade:
     """Settle an uncertain trade from the venue's own books: adopt the contract, or say it was never placed.
 
-    Never buys. A venue that cannot be asked leaves the trade as it is; the sweep asks again. Where more than one
-    unclaimed contract fits, the trade stays uncertain and says so: a person decides.
+    Looks in the portfolio, then the profit table, then the statement. A venue that cannot be asked leaves the
+    trade as it is; the sweep asks again. Where more than one unclaimed contract fits, the trade stays uncertain
+    and a difference with the candidates side by side is listed.
     """
-    trade = Trade.objects.select_related("account__currency", "account__client", "instrument").get(
+    trade = Trade.objects.select_related("account__currency", "account__client", "instrument", "client").get(
         pk=trade.pk
     )
     if trade.state != Trade.State.UNCERTAIN:
@@ -109,34 +89,106 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
     assert trade.submitted_at is not None and trade.deadline_at is not None
     try:
         asked_at = instant(venue.deadline_in(0))
-        found = _candidates(trade)
+        found = _candidates(trade) or _on_statement(trade, now=now)
     except errors.VenueError:
         return trade
     if len(found) > 1:
-        listed = ", ".join(str(row.contract_id) for row in found[:5])
-        return trades.flag(
-            trade, code="TWO_CANDIDATES", message=f"{len(found)} contracts at the venue fit ({listed}): a person decides.",
-            by=RECONCILER, at=now(),
-        )  # fmt: skip
-    if not found:
-        # Only an answer asked for after the last moment of sending proves that there is no purchase.
-        if asked_at < trade.deadline_at + SETTLE_DOWN:
-            return trade
+        return _list_candidates(trade, found, at=now())
+    if found:
+        return _adopt_only(trade, found[0], now=now)
+    # Only an answer asked for after the last moment of sending proves that there is no purchase.
+    if asked_at >= trade.deadline_at + SETTLE_DOWN:
         try:
-            return trades.mark_never_placed(trade, by=RECONCILER, at=now())
+            trade = trades.mark_never_placed(trade, by=RECONCILER, at=now())
         except MoveNotAllowed:
+            return trade  # somebody decided meanwhile
+        _candidates_went_away(trade, at=now())
+    return trade
+
+
+def adopt(difference: Difference, contract_id: int, *, by: By, at: datetime, key: str, reason: str) -> Trade:
+    """A person says which of the listed contracts is the trade's purchase: it is claimed, and the trade opens.
+
+    Its end follows from the venue at once if it has ended. The others stay what they are, unclaimed. Locks the
+    trade, then the difference.
+
+    :raises AlreadyResolved: if somebody decided this difference before.
+    :raises NotFound: if the contract is not among the candidates.
+    :raises ContractClaimed: if another trade claimed it meanwhile; nothing changed.
+    :raises MoveNotAllowed: if the trade is no longer uncertain.
+    """
+    with differences.deciding(difference, ADOPT, by=by, at=at, key=key, reason=reason) as row:
+        chosen = next((each for each in candidates_of(row) if each.contract_id == contract_id), None)
+        if chosen is None or row.trade is None:
+            raise NotFound("That contract is not among the candidates.", field="contract")
+        trade = Trade.objects.select_related("account__currency", "instrument").get(pk=row.trade.pk)
+        trade = trades.record_bought(trade, bought_from_candidate(trade, chosen), by=by, at=at)
+        wake("trading.follow_up", trade.pk)
+        wake("trading.lay_lines", trade.account_id)
+    return trade
+
+
+def rule_out(difference: Difference, *, by: By, at: datetime, key: str, reason: str) -> Trade:
+    """A person says that none of the listed contracts is the trade's: it was never placed, the stake is free again.
+
+    The contracts are then what the client did at the venue without us. Locks the trade, then the difference.
+
+    :raises AlreadyResolved: if somebody decided this difference before.
+    :raises MoveNotAllowed: if the trade is no longer uncertain.
+    """
+    with differences.deciding(difference, NEVER_PLACED, by=by, at=at, key=key, reason=reason) as row:
+        assert row.trade is not None
+        trade = trades.mark_never_placed(row.trade, by=by, at=at, reason=reason)
+        wake("trading.lay_lines", trade.account_id)
+    return trade
+
+
+def check_may_give_up(trade: Trade, *, at: datetime) -> None:
+    """:raises NothingToReconcile, TooSoon, CandidatesFound: if a person may not call it never placed now."""
+    if trade.state != Trade.State.UNCERTAIN:
+        raise NothingToReconcile(f"The trade is {trade.get_state_display().lower()}, not uncertain.")
+    assert trade.deadline_at is not None
+    if at < trade.deadline_at + SETTLE_DOWN:
+        raise TooSoon("The purchase may still be on its way; wait some seconds and look again.")
+    if trade.differences.open().filter(kind=Difference.Kind.TWO_CANDIDATES).exists():
+        raise CandidatesFound("Contracts at the venue fit this trade; decide it where they are listed.")
+
+
+def give_up(trade: Trade, *, by: By, at: datetime, key: str, reason: str) -> Trade:
+    """A person calls an uncertain trade never placed, where the venue cannot be asked for long: the stake is free.
+
+    Should the venue show such a purchase afterwards, it is booked as outside activity and listed as a difference:
+    the trade stays what it was called. Twice is once.
+
+    :raises NothingToReconcile: if the trade is not uncertain.
+    :raises TooSoon: if it may still be on its way.
+    :raises CandidatesFound: if contracts at the venue fit it.
+    :raises KeyReused: if the key was used on another trade.
+    """
+    with trades.moving(trade) as trade:
+        keys.claim(by=by, verb="trade.give_up", key=key, content=str(trade.uuid), at=at)
+        if trade.state == Trade.State.NEVER_PLACED:
             return trade
-    try:
-        state = venue.contract(
-            str(trade.account_id), found[0].contract_id, deadline=venue.deadline_in(ASK_SECONDS)
+        check_may_give_up(trade, at=at)
+        trade = trades.mark_never_placed(trade, by=by, at=at, reason=reason)
+        wake("trading.lay_lines", trade.account_id)
+    return trade
+
+
+# ── candidates ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def candidates_of(difference: Difference) -> list[Candidate]:
+    """The contracts listed with a difference, side by side."""
+    return [
+        Candidate(
+            contract_id=int(row["contract_id"]),
+            shortcode=str(row["shortcode"]),
+            buy_price=Decimal(str(row["buy_price"])),
+            purchase_time=int(row["purchase_time"]),
         )
-    except errors.VenueError:
-        return trade
-    try:
-        trade = trades.record_bought(trade, bought_from_state(trade, state), by=RECONCILER, at=now())
-    except (MoveNotAllowed, trades.ContractClaimed):
-        return trade
-    return settle_from(trade, state, at=now())
+        for row in difference.facts.get("candidates", [])
+    ]
 
 
 def _candidates(trade: Trade) -> list[Candidate]:
@@ -149,10 +201,73 @@ def _candidates(trade: Trade) -> list[Candidate]:
     ]
     # The profit table is read after the portfolio: a contract that ends in between is in one of the two.
     held += venue.profit_table(link, since, deadline=venue.deadline_in(ASK_SECONDS))
-    rows: dict[int, Candidate] = {
-        row.contract_id: Candidate(row.contract_id, row.shortcode, row.buy_price, row.purchase_time)
-        for row in held
-        if row.contract_id is not None
+    return _unclaimed(
+        trade,
+        [
+            Candidate(row.contract_id, row.shortcode, row.buy_price, row.purchase_time)
+            for row in held
+            if row.contract_id is not None
+        ],
+    )
+
+
+def _on_statement(trade: Trade, *, now: Clock) -> list[Candidate]:
+    """Unclaimed purchases on the statement that fit the trade: the venue's money moved even if its lists lag."""
+    statements.read(trade.account, now=now)
+    return _unclaimed(
+        trade,
+        [
+            Candidate(line.contract_id, line.shortcode, -line.amount, int(line.happened_at.timestamp()))
+            for line in trade.account.venue_lines.waiting().filter(action="buy")
+            if line.contract_id is not None
+        ],
+    )
+
+
+def _unclaimed(trade: Trade, rows: list[Candidate]) -> list[Candidate]:
+    by_contract = {row.contract_id: row for row in rows if fits(trade, row)}
+    claimed = set(Trade.objects.filter(contract_id__in=by_contract).values_list("contract_id", flat=True))
+    return [row for number, row in by_contract.items() if number not in claimed]
+
+
+def _adopt_only(trade: Trade, candidate: Candidate, *, now: Clock) -> Trade:
+    """The one contract that fits: read how it stands, claim it, and settle the trade if it has ended."""
+    try:
+        state = venue.contract(
+            str(trade.account_id), candidate.contract_id, deadline=venue.deadline_in(ASK_SECONDS)
+        )
+    except errors.VenueError:
+        return trade
+    try:
+        trade = trades.record_bought(trade, bought_from_state(trade, state), by=RECONCILER, at=now())
+    except (MoveNotAllowed, trades.ContractClaimed):
+        return trade
+    _candidates_went_away(trade, at=now())
+    return settle_from(trade, state, by=RECONCILER, at=now())
+
+
+def _list_candidates(trade: Trade, found: list[Candidate], *, at: datetime) -> Trade:
+    numbers = ", ".join(str(row.contract_id) for row in found[:5])
+    differences.find(
+        account=trade.account, kind=Difference.Kind.TWO_CANDIDATES, about=trade.uuid, trade=trade, by=RECONCILER, at=at,
+        sentence=f"{len(found)} contracts at the venue fit the lost purchase.",
+        facts={"candidates": [_facts(row) for row in sorted(found, key=lambda row: row.contract_id)]},
+    )  # fmt: skip
+    return trades.flag(
+        trade, code="TWO_CANDIDATES", message=f"{len(found)} contracts at the venue fit ({numbers}): a person decides.",
+        by=RECONCILER, at=at,
+    )  # fmt: skip
+
+
+def _facts(row: Candidate) -> dict[str, Any]:
+    return {
+        "contract_id": row.contract_id,
+        "shortcode": row.shortcode,
+        "buy_price": f"{row.buy_price:f}",
+        "purchase_time": row.purchase_time,
     }
-    claimed = set(Trade.objects.filter(contract_id__in=rows).values_list("contract_id", flat=True))
-    return [row for row in rows.values() if row.contract_id not in claimed and fits(trade, row)]
+
+
+def _candidates_went_away(trade: Trade, *, at: datetime) -> None:
+    listed = trade.differences.filter(kind=Difference.Kind.TWO_CANDIDATES)
+    differences.went_away(listed, by=RECONCILER, at=at)

@@ -63,7 +63,15 @@ class Outcome:
     markup: Decimal | None = None
 
 
-def begin_submission(trade: Trade, *, proposal_id: str, deadline: datetime, by: By, at: datetime) -> Trade:
+def begin_submission(
+    trade: Trade,
+    *,
+    proposal_id: str,
+    deadline: datetime,
+    by: By,
+    at: datetime,
+    offered_payout: Decimal | None = None,
+) -> Trade:
     """Store that the purchase is about to be sent, before it is. Commit this before the wire sees anything.
 
     After `deadline` nobody sends it any more, so an answer missing then can only mean *uncertain*.
@@ -76,6 +84,7 @@ def begin_submission(trade: Trade, *, proposal_id: str, deadline: datetime, by: 
             if trade.state != Trade.State.QUEUED:
                 raise MoveNotAllowed(f"The trade is {trade.get_state_display().lower()}, not queued.")
             trade.proposal_id, trade.submitted_at, trade.deadline_at = proposal_id, at, deadline
+            trade.offered_payout = offered_payout
             trade.problem_code = trade.problem = ""
             return move(trade, Trade.State.SUBMITTING, "trade.submitted", by=by, at=at)
     except IntegrityError as found:
@@ -141,6 +150,7 @@ def requeue(trade: Trade, *, code: str, message: str, by: By, at: datetime) -> T
         check_may_move(trade, Trade.State.QUEUED)
         trade.problem_code, trade.problem = code, message[:300]
         trade.proposal_id, trade.submitted_at, trade.deadline_at = "", None, None
+        trade.offered_payout = None
         return move(trade, Trade.State.QUEUED, "trade.requeued", by=by, at=at, code=code)
 
 

@@ -1,7 +1,17 @@
 """Tables of the brokerage, by noun. Django finds models through this module."""
 
 from brokerage.models.accounts import TradingAccount
+from brokerage.models.differences import Difference
 from brokerage.models.instruments import Instrument
+from brokerage.models.statements import StatementProof, VenueLine, unconfirmed
 from brokerage.models.trades import Trade
 
-__all__ = ["Instrument", "Trade", "TradingAccount"]
+__all__ = [
+    "Difference",
+    "Instrument",
+    "StatementProof",
+    "Trade",
+    "TradingAccount",
+    "VenueLine",
+    "unconfirmed",
+]

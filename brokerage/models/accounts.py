@@ -74,9 +74,14 @@ class TradingAccount(PublicIdModel):
     )
     requested_at = models.DateTimeField()
     opened_at = models.DateTimeField(null=True, blank=True)
-    reconciled_at = models.DateTimeField(null=True, blank=True)
+    reconciled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the venue's statement was last read."
+    )
+    statement_through = models.BigIntegerField(
+        null=True, blank=True, help_text="Up to this transaction we have every line of the venue's statement."
+    )
     history = HistoricalRecords(
-        excluded_fields=["token", "venue_balance", "venue_balance_at", "reconciled_at"]
+        excluded_fields=["token", "venue_balance", "venue_balance_at", "reconciled_at", "statement_through"]
     )
 
     objects = TradingAccountQuerySet.as_manager()

@@ -5,7 +5,7 @@ from typing import Final
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 
 from backoffice.database import AmountField, PriceField, PublicIdModel, RateField
 from backoffice.models import User
@@ -13,6 +13,9 @@ from brokerage.models.accounts import TradingAccount
 from brokerage.models.instruments import Instrument
 from compliance.models import Client, desks_of
 from ledger.models import Hold
+
+# What one unit of a duration is in seconds; ticks have a length of their own on each instrument.
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class TradeQuerySet(models.QuerySet["Trade"]):
@@ -48,6 +51,10 @@ class TradeQuerySet(models.QuerySet["Trade"]):
 
     def final(self) -> "TradeQuerySet":
         return self.filter(state__in=Trade.FINAL)
+
+    def in_flight(self) -> "TradeQuerySet":
+        """A purchase may be on its way or already done, and we do not know."""
+        return self.filter(state__in=[Trade.State.SUBMITTING, Trade.State.UNCERTAIN])
 
     def stuck(self, at: datetime) -> "TradeQuerySet":
         """Not final and past the age its state allows (see `Trade.PATIENCE`)."""
@@ -131,6 +138,9 @@ class Trade(PublicIdModel):
     payout = AmountField(
         null=True, blank=True, help_text="What the contract pays if it wins, stake included."
     )
+    offered_payout = AmountField(
+        null=True, blank=True, help_text="The payout of the offer that was sent to be bought."
+    )
     proceeds = AmountField(null=True, blank=True, help_text="What the venue paid at the end; 0 when lost.")
     profit = AmountField(null=True, blank=True)
     commission = AmountField("venue commission", null=True, blank=True)
@@ -155,6 +165,9 @@ class Trade(PublicIdModel):
     )
     sale_requested_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True, help_text="By the venue's clock.")
+    confirmed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the venue's statement had said the same, by our clock."
+    )
 
     objects = TradeQuerySet.as_manager()
 
@@ -187,9 +200,19 @@ class Trade(PublicIdModel):
                 name="trade_unbought_has_no_contract",
             ),
             # One purchase in flight per account and identical terms: a contract found at the venue after a lost
-            # answer must not fit two of our trades.
+            # answer must not fit two of our trades. A minute is sixty seconds to the venue; ticks stand apart.
             models.UniqueConstraint(
-                fields=["account", "instrument", "side", "stake", "duration", "duration_unit"],
+                "account",
+                "instrument",
+                "side",
+                "stake",
+                Case(
+                    When(duration_unit="t", then=-F("duration")),
+                    *(
+                        When(duration_unit=unit, then=F("duration") * length)
+                        for unit, length in SECONDS.items()
+                    ),
+                ),
                 condition=Q(state__in=["submitting", "uncertain"]),
                 name="trade_one_identical_in_flight",
             ),
@@ -203,6 +226,11 @@ class Trade(PublicIdModel):
                 fields=["state", "expires_at"],
                 condition=Q(state__in=["queued", "submitting", "uncertain", "open"]),
                 name="trade_unfinished",
+            ),
+            models.Index(
+                fields=["account", "id"],
+                condition=Q(contract_id__isnull=False, confirmed_at__isnull=True),
+                name="trade_unconfirmed",
             ),
         ]
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from brokerage.deriv.client import DerivClient
-from brokerage.deriv.errors import NotAuthorized, NotSent, VenueError
+from brokerage.deriv.errors import ConnectionLost, NotAuthorized, NotSent, VenueError
 from brokerage.deriv.serial import from_json, to_json
 from brokerage.deriv.types import ContractState, ContractTerms
 from brokerage.streams.leases import Lease
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS: Final = 0.25
 LONGEST_PAUSE_SECONDS: Final = 15.0
 PAGE: Final = 100
+# Contracts that run send a frame with each tick, every second or two: longer silence is a feed that froze.
+FROZEN_SECONDS: Final = 15.0
 
 # What the process wants to hear of: a contract that ended, a token refused, a connection that is back.
 Report = Callable[..., Awaitable[None]]
@@ -38,6 +40,7 @@ class Link:
         self._token, self._lease, self._connect, self._report = token, lease, connect, report
         self._client: DerivClient | None = None
         self._ended: dict[int, None] = {}
+        self._running: set[int] = set()
         self.connections = 0
 
     @property
@@ -62,7 +65,9 @@ class Link:
                 await self._report("unauthorized", self.name, found.code)
                 return
             except (VenueError, OSError) as found:
-                log.warning("venue link is down", extra={"link": self.name, "reason": type(found).__name__})
+                reason = found.code if isinstance(found, VenueError) else type(found).__name__
+                log.warning("venue link is down", extra={"link": self.name, "reason": reason})
+                await self._report("down", self.name, reason)
             finally:
                 self._client = None
                 if client is not None:
@@ -76,12 +81,33 @@ class Link:
         if not self._token:
             await client.wait_lost()
             return
-        contracts = await client.follow_contracts()
-        async for state in contracts:
+        try:
+            # The two sources of every purchase and settlement, followed side by side; if one breaks, both do.
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._follow_contracts(client))
+                both.create_task(self._follow_transactions(client))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _follow_contracts(self, client: DerivClient) -> None:
+        states = aiter(await client.follow_contracts())
+        while True:
+            try:
+                async with asyncio.timeout(FROZEN_SECONDS if self._running else None):
+                    state = await anext(states)
+            except TimeoutError:
+                # The socket answers pings and still tells nothing: a new connection is the only cure we have.
+                self._running.clear()
+                raise ConnectionLost("FEED_FROZEN", "No frame of a running contract came in time.") from None
             await self._seen(state)
+
+    async def _follow_transactions(self, client: DerivClient) -> None:
+        async for update in await client.follow_transactions():
+            await self._report("line", self.name, to_json(update))
 
     async def _seen(self, state: ContractState) -> None:
         if state.is_sold:
+            self._running.discard(state.contract_id)
             if state.contract_id in self._ended:
                 return
             self._ended[state.contract_id] = None
@@ -89,6 +115,8 @@ class Link:
                 self._ended.pop(next(iter(self._ended)))
             await self._report("ended", self.name, to_json(state))
         else:
+            if not state.is_expired:
+                self._running.add(state.contract_id)
             await self._report("quote", self.name, to_json(state))
 
     async def answer(

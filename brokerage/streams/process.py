@@ -17,6 +17,7 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
+from brokerage import connections
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
 from brokerage.models import TradingAccount
@@ -44,6 +45,8 @@ class Streams:
         self._handling: set[asyncio.Task[None]] = set()
         self._wanted: dict[str, str] = {PUBLIC: ""}
         self._clock_offset = 0.0
+        self._downs: dict[str, str] = {}
+        self._site = ""
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT: then take no more questions, answer those under way, give the leases back."""
@@ -103,7 +106,14 @@ class Streams:
             else:
                 await self._pick_up(name, token)
         await asyncio.to_thread(beat, own_name("streams"))
+        await self._tell_connections()
         await asyncio.sleep(LOOK_SECONDS)
+
+    async def _tell_connections(self) -> None:
+        up = {name for name, link in self._links.items() if link.is_up}
+        self._downs = {name: self._downs.get(name, "CONNECTING") for name in self._links if name not in up}
+        told = connections.told(up=len(up), down=self._downs, site=self._site)
+        await self._redis.set(f"{connections.PREFIX}{self.owner}", told, ex=connections.KEPT_SECONDS)
 
     async def _pick_up(self, name: str, token: str) -> None:
         lease = Lease(self._redis, name, self.owner)
@@ -170,11 +180,15 @@ class Streams:
     # ── what links report ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _report(self, what: str, name: str, *facts: Any) -> None:
-        if what == "quote":
+        if what == "down":
+            self._downs[name] = facts[0]
+        elif what == "quote":
             await self._redis.publish("live:quotes", json.dumps({"link": name, "contract": facts[0]}))
         elif name == PUBLIC:
             if what == "up":
                 await asyncio.to_thread(wake, "trading.sync_instruments")
+        elif what == "line":
+            await asyncio.to_thread(wake, "trading.take_in_line", int(name), json.dumps(facts[0]))
         elif what == "ended":
             await asyncio.to_thread(wake, "trading.observe", int(name), json.dumps(facts[0]))
         elif what == "up":

@@ -1,5 +1,6 @@
 """Actors of the brokerage: each reads its input, calls one verb, and may be delivered twice."""
 
+import datetime
 import json
 import logging
 
@@ -7,12 +8,23 @@ from django.utils import timezone
 
 from backoffice.errors import DomainError
 from backoffice.logs import correlation
+from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, demo, demo_accounts, execution, instruments, reconciliation
-from brokerage.deriv.errors import NotSent
+from brokerage import (
+    accounts,
+    demo,
+    demo_accounts,
+    execution,
+    instruments,
+    proofs,
+    reconciliation,
+    statements,
+)
+from brokerage.deriv.errors import NotSent, VenueError
 from brokerage.deriv.serial import from_json
-from brokerage.deriv.types import ContractState
+from brokerage.deriv.types import ContractState, TransactionUpdate
 from brokerage.models import Trade, TradingAccount
+from brokerage.translation import heard_on_stream
 from jobs.declare import actor
 
 now = timezone.now
@@ -57,6 +69,47 @@ def follow_up(trade_id: int) -> None:
 def reconcile(trade_id: int) -> None:
     """Find out what became of a purchase whose answer was lost."""
     reconciliation.reconcile(_trade(trade_id), now=now)
+
+
+@actor("trading.take_in_line", time_limit_seconds=30, throws=REFUSALS)
+def take_in_line(account_id: int, line: str) -> None:
+    """The venue's balance moved, says the stream: keep the line and lay it to its trade."""
+    heard = heard_on_stream(from_json(TransactionUpdate, json.loads(line)))
+    statements.take_in(TradingAccount.objects.get(pk=account_id), [heard], at=now())
+
+
+@actor("trading.lay_lines", time_limit_seconds=30, throws=REFUSALS)
+def lay_lines(account_id: int) -> None:
+    """Lay an account's waiting lines to their trades."""
+    statements.lay_waiting(TradingAccount.objects.get(pk=account_id), at=now())
+
+
+@actor("trading.read_statement", time_limit_seconds=60, throws=REFUSALS)
+def read_statement(account_id: int) -> None:
+    """Read an account's statement at the venue; one that cannot be asked is read by the next sweep."""
+    try:
+        statements.read(TradingAccount.objects.get(pk=account_id), now=now)
+    except VenueError as found:
+        log.warning("statement not read, the sweep asks again", extra={"code": found.code})
+
+
+@actor("trading.prove", time_limit_seconds=60, max_retries=8, first_retry_seconds=10)
+def prove(account_id: int) -> None:
+    """Prove that an account's mirror equals the venue's statement; tried again while the venue cannot be asked."""
+    proofs.prove(TradingAccount.objects.get(pk=account_id), now=now)
+
+
+@actor("trading.prove_all", every=86400, at_time=datetime.time(0, 30), catch_up=False)
+def prove_all() -> None:
+    """The daily proof: each account that streams follows, spread over the queue."""
+    for account_id in TradingAccount.objects.to_stream().values_list("pk", flat=True).iterator():
+        wake("trading.prove", account_id)
+
+
+@actor("trading.sweep_statements", time_limit_seconds=30, every=10, max_retries=0)
+def sweep_statements() -> None:
+    """Have the statement read where the second source is missing."""
+    execution.sweep_statements(now=now)
 
 
 @actor("trading.after_connect", time_limit_seconds=60, throws=REFUSALS)

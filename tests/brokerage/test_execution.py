@@ -99,5 +99,6 @@ def test_a_connection_that_is_back_has_everything_unfinished_looked_at(
     expired = world.opened(world.placed(account, stake="4.00"))
     found = woken(redis, django_capture_on_commit_callbacks, lambda: execution.catch_up(account, now=at(60)))
     assert found == [
-        ("trading.follow_up", expired.pk), ("trading.reconcile", lost.pk), ("trading.submit", queued.pk),
+        ("trading.follow_up", expired.pk), ("trading.read_statement", account.pk), ("trading.reconcile", lost.pk),
+        ("trading.submit", queued.pk),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from brokerage import trades
-from brokerage.reconciliation import Candidate, fits
+from brokerage.matching import Candidate, fits
 from tests import world
 from tests.world import NOW, TESTER
 

@@ -81,6 +81,8 @@ class Wire:
 
         return states()
 
+    follow_transactions = follow_contracts
+
     async def buy(self, proposal_id, price):
         self.bought += 1
         return PURCHASE
@@ -144,7 +146,7 @@ def test_a_broken_connection_comes_back_and_is_reported_so_that_somebody_looks(r
         with pytest.raises(NotSent):
             await link.answer("buy", BUY, still_wanted=lambda: True)
         await until(lambda: link.is_up)
-        assert (reports, link.connections) == ([("up", "7"), ("up", "7")], 2)
+        assert (reports, link.connections) == ([("up", "7"), ("down", "7", "LOST"), ("up", "7")], 2)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
