@@ -15,3 +15,5 @@ class BrokerageConfig(AppConfig):
         opening_steps.register("demo_account", open_first_demo)
         state_diagrams.register("trade", states_document.trade, order=30)
         state_diagrams.register("trading_account", states_document.trading_account, order=31)
+        state_diagrams.register("venue_line", states_document.venue_line, order=32)
+        state_diagrams.register("difference", states_document.difference, order=33)

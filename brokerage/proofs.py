@@ -1,12 +1,14 @@
 """The proof that an account's mirror says what the venue's statement says, the difference explained to the line."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
 
-from backoffice import events
+from backoffice import events, keys
+from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import differences, statements
 from brokerage.models import Difference, StatementProof, Trade, TradingAccount, VenueLine
@@ -35,6 +37,26 @@ class Comparison:
     @property
     def unexplained(self) -> Decimal:
         return self.venue - self.mirror - self.explained
+
+
+def request(account: TradingAccount, *, by: By, at: datetime, key: str, reason: str) -> TradingAccount:
+    """Have the account proved against the venue's statement now. Moves nothing; the same key asks once.
+
+    :raises KeyReused: if the key was used on another account.
+    """
+    with transaction.atomic():
+        keys.claim(by=by, verb="trading_account.prove", key=key, content=str(account.uuid), at=at)
+        events.record(
+            "trading_account.proof_requested",
+            subject_type="trading_account",
+            subject_id=account.uuid,
+            client_id=account.client.uuid,
+            by=by,
+            at=at,
+            reason=reason,
+        )
+        wake("trading.prove", account.pk)
+    return account
 
 
 def prove(account: TradingAccount, *, now: Clock) -> StatementProof:

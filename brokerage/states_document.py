@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
 from brokerage.execution import QUEUE_PATIENCE
-from brokerage.models import Trade, TradingAccount
+from brokerage.models import Difference, Trade, TradingAccount, VenueLine
 
 
 def trade() -> StateDiagram:
@@ -58,6 +58,45 @@ def trading_account() -> StateDiagram:
             ),
             TradingAccount.State.ACTIVE: Waiting("`trading.unauthorized`, if the venue refuses its token"),
             TradingAccount.State.UNREACHABLE: Waiting("a new token (no edge offers this yet)"),
+        },
+    )
+
+
+def venue_line() -> StateDiagram:
+    """A line of the venue's statement, from being heard of."""
+    return StateDiagram(
+        title="Statement line",
+        about="`brokerage.models.VenueLine.MOVES`; moved by `brokerage.statements`, under the trading account's row lock.",
+        moves=VenueLine.MOVES,
+        first=VenueLine.State.WAITING,
+        waiting={
+            VenueLine.State.WAITING: Waiting(
+                "the trade's own answer, or the proof that no trade of ours can have caused it (`trading.lay_lines`)",
+                f"`trading.sweep` lays it again after {_words(VenueLine.GRACE)}; `trading.sweep_statements` reads the statement",
+                _words(VenueLine.PATIENCE[VenueLine.State.WAITING]) + " from when it was heard of",
+            ),
+            VenueLine.State.DIFFERS: Waiting(
+                "a person, who corrects our books to it",
+                patience=_words(VenueLine.PATIENCE[VenueLine.State.DIFFERS]) + " from when it was heard of",
+            ),
+        },
+    )
+
+
+def difference() -> StateDiagram:
+    """A difference between our books and the venue's."""
+    return StateDiagram(
+        title="Difference",
+        about="`brokerage.models.Difference.MOVES`; decided once, by the verbs of `brokerage.reconciliation`, "
+        "`brokerage.corrections` and `brokerage.differences`, under its row lock.",
+        moves=Difference.MOVES,
+        first=Difference.State.OPEN,
+        waiting={
+            Difference.State.OPEN: Waiting(
+                "a person, who decides with a reason",
+                "gaps, balances and candidates that a later look no longer finds go away by themselves",
+                _words(Difference.PATIENCE[Difference.State.OPEN]) + " from when it was found",
+            ),
         },
     )
 

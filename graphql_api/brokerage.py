@@ -13,8 +13,8 @@ from backoffice.errors import NotFound
 from backoffice.who import By
 from brokerage import accounts, offers, placing
 from brokerage import models as db
-from brokerage.execution import instant
 from brokerage.models.trades import TradeQuerySet
+from brokerage.translation import instant
 from graphql_api import connections
 from graphql_api.types import Money, Problem, price
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of

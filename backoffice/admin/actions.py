@@ -32,6 +32,9 @@ class DialogForm(forms.Form):
 
     key = forms.CharField(max_length=100, widget=forms.HiddenInput)
 
+    def fit(self, row: Any) -> None:
+        """Fit the fields to the row the dialog is about: its choices. Called before the form is shown or checked."""
+
 
 class ReasonForm(DialogForm):
     """Asks why. The reason is kept beside the event that it explains."""
@@ -84,6 +87,7 @@ def dialog_action(
             refusal: DomainError | None = None
             if request.method == "POST":
                 form = form_class(request.POST)
+                form.fit(row)
                 if form.is_valid():
                     try:
                         with transaction.atomic():
@@ -95,6 +99,7 @@ def dialog_action(
                         return _leave(request, self.after_action(row))
             else:
                 form = form_class(initial={"key": f"console-{uuid7()}"})
+                form.fit(row)
                 refusal = _refusal(check, row)
             context = {
                 **({} if request.headers.get("HX-Request") else self.admin_site.each_context(request)),

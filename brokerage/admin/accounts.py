@@ -5,18 +5,39 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import show, timeline
+from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ConsoleAdmin, record_link
 from backoffice.admin.filters import choice_filter
 from backoffice.admin.record import Record, Tab
+from backoffice.who import By
+from brokerage import accounts, proofs
 from brokerage.admin import shown
+from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.models import Trade, TradingAccount
 from compliance.models import Client
 from ledger.admin.shown import entries_text
 from ledger.models import Entry, Posting
+
+
+@dialog_action(
+    title="Prove against the statement",
+    button="Prove it now",
+    description="The venue's statement is read and compared with our mirror, line by line. Nothing is posted by this.",
+    permission="brokerage.reconcile_trade",
+    check=accounts.check_may_trade,
+    applies=lambda account: account.state == TradingAccount.State.ACTIVE,
+    icon="fact_check",
+)
+def prove_now(admin: Any, request: HttpRequest, account: TradingAccount, form: Any) -> str:
+    data = form.cleaned_data
+    by = By.user(request.user)  # type: ignore[arg-type]
+    proofs.request(account, by=by, at=timezone.now(), key=data["key"], reason=data["reason"])
+    return "The venue is being asked. The result appears under “Proofs”, usually within seconds."
 
 
 @admin.register(TradingAccount)
@@ -34,6 +55,8 @@ class TradingAccountAdmin(ConsoleAdmin):
     )
     subject_type = "trading_account"
     edit_fields = ("markup_rate",)
+    actions_detail = ("prove_now",)
+    prove_now = prove_now
     empty_text = "No trading account here. One is opened for each client who signs up."
 
     def get_search_results(
@@ -93,7 +116,7 @@ class TradingAccountAdmin(ConsoleAdmin):
                     ("Open stakes", show.money(stakes.posted, code, digits)),
                     ("Balance at the venue", show.money(row.venue_balance, code, digits)),
                     ("Venue said so", show.at(row.venue_balance_at)),
-                    ("Reconciled", show.at(row.reconciled_at)),
+                    ("Statement last read", show.at(row.reconciled_at)),
                 ]),
                 ("How is it traded?", [
                     ("Venue", f"{row.venue.capitalize()}, protocol {row.generation}"),
@@ -113,6 +136,10 @@ class TradingAccountAdmin(ConsoleAdmin):
         tabs = []
         if request.user.has_perm("brokerage.view_trade"):
             tabs.append(Tab("Trades", lambda: trades_table(row.trades.all())))
+        if request.user.has_perm("brokerage.view_venueline"):
+            tabs.append(Tab("The venue's statement", lambda: statement_table(row)))
+        if request.user.has_perm("brokerage.view_statementproof"):
+            tabs.append(Tab("Proofs", lambda: proofs_table(row)))
         if request.user.has_perm("ledger.view_entry"):
             tabs.append(Tab("Journal entries", lambda: entries_text(latest_entries(row))))
         return tabs

@@ -8,15 +8,14 @@ from django.http import HttpRequest
 from backoffice.admin import ports
 from backoffice.admin.base import url_of
 from backoffice.admin.ports import Entry, Found, Panel
-from brokerage.admin import shown
+from brokerage.admin import shown, waiting
 from brokerage.admin.accounts import accounts_table, trades_table
-from brokerage.admin.home import unreachable
 from brokerage.admin.trades import found, waiting_counts
 from brokerage.models import Trade, TradingAccount
 
 
 def _unreachable(request: HttpRequest) -> int:
-    return int(str(unreachable(request)["count"]))
+    return waiting.counts(request)["unreachable"].many
 
 
 def _attention(request: HttpRequest) -> int:
@@ -107,7 +106,7 @@ ports.client_panels.register(
 )
 ports.client_panels.register("trades", Panel("Trades", "brokerage.view_trade", _trades_panel), order=20)
 
-for _name, _words in {
+_WORDS: dict[str, Any] = {
     "trade.placed": "Placed",
     "trade.submitted": "Sent to the venue",
     "trade.requeued": "Not sent; back in the queue",
@@ -122,11 +121,18 @@ for _name, _words in {
     "trade.rejected": "Rejected by the venue",
     "trade.withdrawn": "Withdrawn",
     "trade.never_placed": "The venue never had it",
+    "trade.corrected": "Corrected to the venue's statement",
     "trade.sale_requested": "Sale asked for",
     "trade.sale_refused": "Sale refused by the venue",
     "trade.reconciliation_requested": "Asked to be looked up at the venue",
     "trading_account.requested": "Trading account asked for",
     "trading_account.opened": "Trading account opened at the venue",
     "trading_account.unreachable": "The venue refuses the account's token",
-}.items():
+    "trading_account.outside_activity": "Moved at the venue, not through us",
+    "trading_account.proof_requested": "Asked to be proved against the statement",
+    "trading_account.proved": lambda payload: f"Compared with the venue's statement: {payload['result']}",
+    "difference.found": "Found",
+    "difference.resolved": lambda payload: f"Decided: {payload['resolution'].replace('_', ' ')}",
+}
+for _name, _words in _WORDS.items():
     ports.words.register(_name, _words)

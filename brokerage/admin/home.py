@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,21 +15,11 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show
 from backoffice.admin.ports import Card, Chart, Figure, Trouble, Waiting
+from brokerage.admin import waiting
 from brokerage.admin.trades import waiting_counts
-from brokerage.models import Instrument, Trade, TradingAccount
+from brokerage.models import Instrument, Trade
 
 TRADES = "admin:brokerage_trade_changelist"
-
-
-def unreachable(request: HttpRequest) -> dict[str, object]:
-    """Accounts whose token the venue refuses: how many, and since when the oldest. One question per request."""
-    kept: dict[str, dict[str, object]] = request.__dict__
-    if "_unreachable" not in kept:
-        rows = TradingAccount.objects.filter(state=TradingAccount.State.UNREACHABLE)
-        kept["_unreachable"] = ports.visible(request.user, rows).aggregate(
-            count=Count("pk"), since=Min("venue_balance_at")
-        )
-    return kept["_unreachable"]
 
 
 def _waiting_trades(request: HttpRequest) -> Iterator[Waiting]:
@@ -43,10 +33,10 @@ def _waiting_trades(request: HttpRequest) -> Iterator[Waiting]:
 
 
 def _waiting_accounts(request: HttpRequest) -> Iterator[Waiting]:
-    found = unreachable(request)
+    count, since = waiting.counts(request)["unreachable"]
     url = reverse("admin:brokerage_tradingaccount_changelist")
-    yield Waiting("Accounts that need a token", f"{url}?by_state=unreachable", found["count"],  # type: ignore[arg-type]
-                  found["since"], False, "The client links them again")  # type: ignore[arg-type]  # fmt: skip
+    yield Waiting("Accounts that need a token", f"{url}?by_state=unreachable", count, since, False,
+                  "The client links them again")  # fmt: skip
 
 
 def _figures(request: HttpRequest) -> Iterator[Figure]:

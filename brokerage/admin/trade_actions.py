@@ -91,3 +91,28 @@ def withdraw_now(admin: Any, request: HttpRequest, trade: Trade, form: Any) -> s
     data = form.cleaned_data
     placing.withdraw(trade, by=_by(request), at=timezone.now(), key=data["key"], reason=data["reason"])
     return "The trade was withdrawn; its stake is free again."
+
+
+def _giving_up_effect(trade: Trade) -> SafeString:
+    return format_html(
+        "<p>The held stake of {} is free again, and the trade ends as never placed. The client sees that.</p>",
+        _money(trade, "stake"),
+    )
+
+
+@dialog_action(
+    title="Call it never placed",
+    button="Free the stake",
+    description="For a venue that cannot be asked for long. Should it show such a purchase afterwards, it is mirrored as "
+    "outside activity and listed as a difference; this trade stays never placed.",
+    permission="brokerage.resolve_difference",
+    check=lambda trade: reconciliation.check_may_give_up(trade, at=timezone.now()),
+    applies=lambda trade: trade.state == Trade.State.UNCERTAIN,
+    effect=_giving_up_effect,
+    icon="block",
+    danger=True,
+)
+def give_up_now(admin: Any, request: HttpRequest, trade: Trade, form: Any) -> str:
+    data = form.cleaned_data
+    reconciliation.give_up(trade, by=_by(request), at=timezone.now(), key=data["key"], reason=data["reason"])
+    return "The trade was never placed; its stake is free again."

@@ -17,7 +17,7 @@ from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from brokerage.admin import shown
-from brokerage.admin.trade_actions import reconcile_now, sell_now, withdraw_now
+from brokerage.admin.trade_actions import give_up_now, reconcile_now, sell_now, withdraw_now
 from brokerage.models import Instrument, Trade, TradingAccount
 from compliance.models import Client
 from ledger.admin.shown import entries_text
@@ -87,10 +87,11 @@ class TradeAdmin(ReadOnlyAdmin):
         choice_filter("source", "source", Trade.Source.choices),
         period_filter("placed_at", "time placed"),
     )
-    actions_detail = ("reconcile_now", "sell_now", "withdraw_now")
+    actions_detail = ("reconcile_now", "sell_now", "withdraw_now", "give_up_now")
     subject_type = "trade"
     empty_text = "No trade here. Trades appear as clients place them, in the client app or over the API."
-    sell_now, reconcile_now, withdraw_now = sell_now, reconcile_now, withdraw_now
+    sell_now, reconcile_now = sell_now, reconcile_now
+    withdraw_now, give_up_now = withdraw_now, give_up_now
 
     def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
         counts, chosen, url = (
@@ -186,6 +187,7 @@ class TradeAdmin(ReadOnlyAdmin):
                     ("Exit spot", show.number(trade.exit_spot)),
                     ("Proceeds", show.money(trade.proceeds, currency, digits)),
                     ("Profit or loss", shown.result(trade)),
+                    ("Confirmed by the statement", show.at(trade.confirmed_at)),
                     ("Problem", " ".join(word for word in (trade.problem, trade.problem_code) if word)),
                 ]),
                 ("How is it found elsewhere?", [

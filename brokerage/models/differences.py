@@ -27,7 +27,9 @@ class DifferenceQuerySet(models.QuerySet["Difference"]):
         return self.filter(state=Difference.State.OPEN).order_by("id")
 
     def stuck(self, at: datetime) -> "DifferenceQuerySet":
-        return self.filter(state=Difference.State.OPEN, found_at__lt=at - Difference.PATIENCE)
+        return self.filter(
+            state=Difference.State.OPEN, found_at__lt=at - Difference.PATIENCE[Difference.State.OPEN]
+        )
 
 
 class Difference(PublicIdModel):
@@ -55,7 +57,7 @@ class Difference(PublicIdModel):
         WENT_AWAY = "went_away", "Went away"
 
     MOVES: Final = {State.OPEN: {State.RESOLVED}, State.RESOLVED: set()}
-    PATIENCE: Final = timedelta(hours=1)
+    PATIENCE: Final = {State.OPEN: timedelta(hours=1)}
     # Which decisions a person has, by what differs.
     CHOICES: Final = {
         Kind.TWO_CANDIDATES: (Resolution.ADOPTED, Resolution.NEVER_PLACED),

@@ -50,9 +50,10 @@ class VenueLine(models.Model):
         State.OUTSIDE: set(),
         State.OPENING: set(),
     }
-    # How long a line may wait for the trade's own answer before it is looked at again, and before it is stuck.
+    # How long a line may wait for the trade's own answer before the sweep looks at it again.
     GRACE: Final = timedelta(seconds=3)
-    PATIENCE: Final = timedelta(minutes=2)
+    # How old a state may get before the console calls it stuck.
+    PATIENCE: Final = {State.WAITING: timedelta(minutes=2), State.DIFFERS: timedelta(hours=1)}
 
     id = models.BigAutoField(primary_key=True)
     account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="venue_lines")

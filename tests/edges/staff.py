@@ -10,8 +10,8 @@ from django.utils import timezone
 
 import fixtures
 from backoffice.models import Currency, Event, Session, User
-from brokerage import trades
-from brokerage.models import Instrument
+from brokerage import differences, trades
+from brokerage.models import Difference, Instrument
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
 from ledger.models import Account, Entry, Hold
@@ -53,7 +53,16 @@ def everything() -> dict[type[Model], Model]:
     account = world.account(opening)
     trade = trades.settle(world.opened(world.placed(account)), world.outcome(), by=world.TESTER, at=world.NOW)
     now = timezone.now()
+    difference = differences.find(
+        account=account,
+        kind=Difference.Kind.BALANCE,
+        about="balance",
+        sentence="They differ.",
+        by=world.TESTER,
+        at=now,
+    )
     rows: list[Model] = [
+        difference,
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
