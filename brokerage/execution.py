@@ -11,11 +11,11 @@ from django.conf import settings
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, reconciliation, statements, trades, venue
+from brokerage import accounts, gate, reconciliation, statements, trades, venue
 from brokerage.deriv import errors
 from brokerage.deriv.types import ContractState, ContractTerms, Proposal
 from brokerage.models import Difference, Trade, TradingAccount, VenueLine, unconfirmed
-from brokerage.translation import Clock, bought_from_purchase, instant, settle_from, terms_of
+from brokerage.translation import Clock, bought_from_purchase, instant, order_of, settle_from, terms_of
 
 EXECUTION = By.system("execution")
 # A price asked for and not got within this is asked for again: nothing was bought.
@@ -49,7 +49,8 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
     link = str(trade.account_id)
     try:
         accounts.check_may_trade(trade.account)
-    except accounts.AccountNotReady as found:
+        gate.check_may_buy(trade.account, trade.instrument)
+    except (accounts.AccountNotReady, gate.TradingHalted, gate.TradingReducing) as found:
         return trades.deny(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     if not _earlier_ones_known(trade, now=now):
         return trades.flag(trade, code="EARLIER_PURCHASE", message=EARLIER, by=EXECUTION, at=now())
@@ -97,12 +98,14 @@ def _no_price_to_buy_at(offer: Proposal, terms: ContractTerms) -> tuple[str, str
 
 
 def _purchase(trade: Trade, terms: ContractTerms, *, deadline: float, now: Clock) -> Trade:
-    link = str(trade.account_id)
+    order = order_of(trade)
     try:
         if trade.markup_rate is None:
-            purchase = venue.buy(link, trade.proposal_id, trade.stake, deadline=deadline)
+            purchase = venue.buy(order, trade.proposal_id, trade.stake, deadline=deadline)
         else:
-            purchase = venue.buy_with_terms(link, terms, trade.stake, trade.markup_rate, deadline=deadline)
+            purchase = venue.buy_with_terms(order, terms, trade.stake, trade.markup_rate, deadline=deadline)
+    except errors.Halted as found:
+        return trades.deny(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     except (errors.NotSent, errors.RetryLater, errors.Reprice) as found:
         return trades.requeue(trade, code=found.code, message=found.message, by=EXECUTION, at=now())
     except (errors.Refused, errors.NotAuthorized) as found:
@@ -125,7 +128,7 @@ def sell(trade: Trade, *, now: Clock) -> Trade:
     assert trade.contract_id is not None
     try:
         deadline = venue.deadline_in(settings.CONFIG.venue_timeout_seconds)
-        venue.sell(str(trade.account_id), trade.contract_id, deadline=deadline)
+        venue.sell(order_of(trade), trade.contract_id, deadline=deadline)
     except (errors.SaleRefused, errors.Refused) as found:
         trade = follow_up(trade, now=now)  # it may have been sold or settled by an earlier attempt
         return trades.record_sale_refused(

@@ -14,7 +14,7 @@ from backoffice.models import User
 from backoffice.money import parse_amount
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, trades
+from brokerage import accounts, gate, trades
 from brokerage.models import Instrument, Trade, TradingAccount
 from brokerage.models.trades import SECONDS
 from compliance.models import Membership
@@ -74,6 +74,7 @@ def place(
 
     :raises AccountNotReady: if the account is not open at the venue.
     :raises UnknownInstrument: if the symbol is not offered.
+    :raises TradingHalted, TradingReducing: if the order gate lets no purchase of it through.
     :raises InvalidAmount: if the stake has too many decimals or is not a number.
     :raises StakeOutOfRange: if the stake is below or above the instrument's limits.
     :raises DurationNotOffered: if the duration is outside the instrument's offer.
@@ -89,6 +90,7 @@ def place(
     amount, instrument = check_terms(
         account, symbol=symbol, side=side, stake=amount, duration=duration, duration_unit=duration_unit
     )
+    gate.check_may_buy(account, instrument)
     try:
         with transaction.atomic():
             trade = Trade.objects.create(
@@ -232,11 +234,13 @@ def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = 
     A second request while the first runs changes nothing.
 
     :raises NotOpen: if the trade is not open.
+    :raises TradingHalted: if the order gate lets no sale of it through.
     :raises KeyReused: if the key was used to sell another trade.
     """
     with trades.moving(trade) as trade:
         keys.claim(by=by, verb="trade.sell", key=key, content=str(trade.uuid), at=at)
         check_may_sell(trade)
+        gate.check_may_sell(trade)
         if trade.sale_requested_at is None:
             trade.sale_requested_at = at
             trade.problem_code = trade.problem = ""

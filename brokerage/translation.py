@@ -17,6 +17,7 @@ from brokerage.deriv.types import (
 from brokerage.matching import Candidate
 from brokerage.models import Trade
 from brokerage.models.trades import SECONDS
+from brokerage.venue import Order
 
 # Whose clock: the edge's, read when it is needed, since asking the venue takes time.
 Clock = Callable[[], datetime]
@@ -100,6 +101,11 @@ def settle_from(trade: Trade, state: ContractState, *, by: By, at: datetime) -> 
     if trade.state != Trade.State.OPEN or not state.is_sold:
         return trade
     return trades.settle(trade, outcome_from(state), by=by, at=at)
+
+
+def order_of(trade: Trade) -> Order:
+    """The trade as the order gate looks at it."""
+    return Order(symbol=trade.instrument.symbol, client_id=trade.client_id, account_id=trade.account_id)
 
 
 def length_in_seconds(trade: Trade) -> int:

@@ -8,6 +8,7 @@ one clock that every process shares.
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -127,23 +128,44 @@ def proposal(link: str, terms: ContractTerms, *, deadline: float) -> Proposal:
     return from_json(Proposal, ask(link, "proposal", {"terms": to_json(terms)}, deadline=deadline))
 
 
-def buy(link: str, proposal_id: str, price: Decimal, *, deadline: float) -> Purchase:
-    """Buy a proposal for at most `price`. See `ask` for what each error says about whether it was bought."""
-    arguments = {"proposal_id": proposal_id, "price": str(price)}
-    return from_json(Purchase, ask(link, "buy", arguments, deadline=deadline))
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Whose purchase or sale it is and of what, for the order gate's last look before the wire."""
+
+    symbol: str
+    client_id: int
+    account_id: int
+
+    @property
+    def link(self) -> str:
+        return str(self.account_id)
+
+    def argument(self) -> dict[str, Any]:
+        return {"symbol": self.symbol, "client_id": self.client_id, "account_id": self.account_id}
+
+
+def buy(order: Order, proposal_id: str, price: Decimal, *, deadline: float) -> Purchase:
+    """Buy a proposal for at most `price`. See `ask` for what each error says about whether it was bought.
+
+    :raises Halted: if the order gate let it not through (here and below).
+    """
+    arguments = {"proposal_id": proposal_id, "price": str(price), "gate": order.argument()}
+    return from_json(Purchase, ask(order.link, "buy", arguments, deadline=deadline))
 
 
 def buy_with_terms(
-    link: str, terms: ContractTerms, price: Decimal, markup_rate: Decimal, *, deadline: float
+    order: Order, terms: ContractTerms, price: Decimal, markup_rate: Decimal, *, deadline: float
 ) -> Purchase:
     """Buy by terms for at most `price`, with a markup of our own (0.02 is 2 %) in place of the application's."""
-    arguments = {"terms": to_json(terms), "price": str(price), "markup_percentage": str(markup_rate * 100)}
-    return from_json(Purchase, ask(link, "buy_with_terms", arguments, deadline=deadline))
+    arguments = {"terms": to_json(terms), "price": str(price), "markup_percentage": str(markup_rate * 100),
+                 "gate": order.argument()}  # fmt: skip
+    return from_json(Purchase, ask(order.link, "buy_with_terms", arguments, deadline=deadline))
 
 
-def sell(link: str, contract_id: int, *, deadline: float) -> Sale:
+def sell(order: Order, contract_id: int, *, deadline: float) -> Sale:
     """Sell a contract back at the venue's price."""
-    return from_json(Sale, ask(link, "sell", {"contract_id": contract_id}, deadline=deadline))
+    arguments = {"contract_id": contract_id, "gate": order.argument()}
+    return from_json(Sale, ask(order.link, "sell", arguments, deadline=deadline))
 
 
 def contract(link: str, contract_id: int, *, deadline: float) -> ContractState:

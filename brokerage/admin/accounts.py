@@ -18,6 +18,7 @@ from backoffice.who import By
 from brokerage import accounts, proofs
 from brokerage.admin import shown
 from brokerage.admin.differences import proofs_table, statement_table
+from brokerage.admin.gate import gate_action
 from brokerage.models import Trade, TradingAccount
 from compliance.models import Client
 from ledger.admin.shown import entries_text
@@ -55,8 +56,10 @@ class TradingAccountAdmin(ConsoleAdmin):
     )
     subject_type = "trading_account"
     edit_fields = ("markup_rate",)
-    actions_detail = ("prove_now",)
+    actions_detail = ("prove_now", "close_account", "close_client")
     prove_now = prove_now
+    close_account = gate_action("close_account", "Order gate of this account", lambda row: row)
+    close_client = gate_action("close_client", "Order gate of this client", lambda row: row.client)
     empty_text = "No trading account here. One is opened for each client who signs up."
 
     def get_search_results(

@@ -5,7 +5,7 @@ or the network does; which class tells what to do next. A client never reconnect
 whoever owns the connection decides that.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -89,21 +89,31 @@ class DerivClient(Protocol):
     async def follow_proposal(self, terms: ContractTerms) -> Stream[Proposal]:
         """The price of the terms as it changes; ends when it is bought."""
 
-    async def buy(self, proposal_id: str, price: Decimal) -> Purchase:
+    async def buy(
+        self, proposal_id: str, price: Decimal, *, last_look: Callable[[], None] | None = None
+    ) -> Purchase:
         """Buy a proposal for ``price`` at most. Raises ``OutcomeUnknown`` if it may have been bought.
 
-        A proposal buys once, so of two purchases with the same id the venue refuses one.
+        A proposal buys once, so of two purchases with the same id the venue refuses one. ``last_look`` is called
+        right before the wire; what it raises keeps the purchase from being sent (here and below).
         """
 
     async def buy_with_terms(
-        self, terms: ContractTerms, price: Decimal, markup_percentage: Decimal | None = None
+        self,
+        terms: ContractTerms,
+        price: Decimal,
+        markup_percentage: Decimal | None = None,
+        *,
+        last_look: Callable[[], None] | None = None,
     ) -> Purchase:
         """Price and buy in one step, for ``price`` at most; the markup is in percent of the payout, 0 to 3.
 
         Nothing tells two such purchases apart: on ``OutcomeUnknown`` look before doing anything else.
         """
 
-    async def sell(self, contract_id: int, price: Decimal = Decimal(0)) -> Sale:
+    async def sell(
+        self, contract_id: int, price: Decimal = Decimal(0), *, last_look: Callable[[], None] | None = None
+    ) -> Sale:
         """Sell a running contract for ``price`` at least. Raises ``SaleRefused``, ``Reprice``, ``OutcomeUnknown``."""
 
     async def contract(self, contract_id: int) -> ContractState: ...

@@ -92,13 +92,22 @@ class Connection:
     async def wait_lost(self) -> None:
         await self._gone.wait()
 
-    async def call(self, request: Frame, *msg_types: str, timeout: float | None = None) -> Frame:
+    async def call(
+        self,
+        request: Frame,
+        *msg_types: str,
+        timeout: float | None = None,
+        last_look: Callable[[], None] | None = None,
+    ) -> Frame:
         """Send a request, named by its first key, and wait for its answer: a frame of one of ``msg_types``.
+
+        ``last_look`` is called when nothing else stands between the request and the wire; what it raises keeps
+        the request from being sent.
 
         Raises ``NotSent`` if nothing was sent, ``ConnectionLost``, ``AnswerTimeout`` or ``MalformedAnswer`` if the
         outcome is unknown, and the exception of ``errors.from_answer`` if the venue says no.
         """
-        return await self._exchange(request, msg_types, None, timeout)
+        return await self._exchange(request, msg_types, None, timeout, last_look)
 
     async def subscribe(self, request: Frame, subscription: Subscription[Any], *msg_types: str) -> None:
         """Send a request that begins a stream; its frames, the first one included, go to ``subscription``."""
@@ -114,6 +123,7 @@ class Connection:
         msg_types: tuple[str, ...],
         subscription: Subscription[Any] | None,
         timeout: float | None,
+        last_look: Callable[[], None] | None = None,
     ) -> Frame:
         call = next(iter(request))
         if not self.is_up:
@@ -127,6 +137,8 @@ class Connection:
         seconds = self.settings.call_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
+                if last_look is not None:
+                    last_look()
                 await self._socket.send(text)
                 return await future
         except TimeoutError:

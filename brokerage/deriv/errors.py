@@ -39,6 +39,10 @@ class NotSent(VenueError):
     """There was no working connection, and nothing left this machine. Reconnect and send it again."""
 
 
+class Halted(NotSent):
+    """Our own order gate let it not through at the last moment. Nothing left this machine; do not send it again."""
+
+
 class RetryLater(VenueError):
     """The venue is busy or we ask too often. It did nothing; wait, then send the same again."""
 

@@ -68,8 +68,14 @@ class V3Client:
     async def wait_lost(self) -> None:
         await self._connection.wait_lost()
 
-    async def _ask(self, request: Frame, parse: Callable[[Frame], T], *msg_types: str) -> T:
-        frame = await self._connection.call(request, *msg_types)
+    async def _ask(
+        self,
+        request: Frame,
+        parse: Callable[[Frame], T],
+        *msg_types: str,
+        last_look: Callable[[], None] | None = None,
+    ) -> T:
+        frame = await self._connection.call(request, *msg_types, last_look=last_look)
         try:
             return parse(frame)
         except ValueError as error:
@@ -165,17 +171,29 @@ class V3Client:
     async def follow_proposal(self, terms: ContractTerms) -> Subscription[Proposal]:
         return await self._follow({"proposal": 1, **_terms(terms)}, answers.proposal)
 
-    async def buy(self, proposal_id: str, price: Decimal) -> Purchase:
-        return await self._ask({"buy": proposal_id, "price": price}, answers.purchase)
+    async def buy(
+        self, proposal_id: str, price: Decimal, *, last_look: Callable[[], None] | None = None
+    ) -> Purchase:
+        request = {"buy": proposal_id, "price": price}
+        return await self._ask(request, answers.purchase, last_look=last_look)
 
     async def buy_with_terms(
-        self, terms: ContractTerms, price: Decimal, markup_percentage: Decimal | None = None
+        self,
+        terms: ContractTerms,
+        price: Decimal,
+        markup_percentage: Decimal | None = None,
+        *,
+        last_look: Callable[[], None] | None = None,
     ) -> Purchase:
         parameters = _terms(terms) | _given(app_markup_percentage=markup_percentage)
-        return await self._ask({"buy": "1", "price": price, "parameters": parameters}, answers.purchase)
+        request = {"buy": "1", "price": price, "parameters": parameters}
+        return await self._ask(request, answers.purchase, last_look=last_look)
 
-    async def sell(self, contract_id: int, price: Decimal = Decimal(0)) -> Sale:
-        return await self._ask({"sell": contract_id, "price": price}, answers.sale)
+    async def sell(
+        self, contract_id: int, price: Decimal = Decimal(0), *, last_look: Callable[[], None] | None = None
+    ) -> Sale:
+        request = {"sell": contract_id, "price": price}
+        return await self._ask(request, answers.sale, last_look=last_look)
 
     # ── contracts ────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.differences import Difference
+from brokerage.models.gate import OrderGate
 from brokerage.models.instruments import Instrument
 from brokerage.models.statements import StatementProof, VenueLine, unconfirmed
 from brokerage.models.trades import Trade
@@ -9,6 +10,7 @@ from brokerage.models.trades import Trade
 __all__ = [
     "Difference",
     "Instrument",
+    "OrderGate",
     "StatementProof",
     "Trade",
     "TradingAccount",

@@ -11,6 +11,7 @@ from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import ConnectionLost, NotAuthorized, NotSent, VenueError
 from brokerage.deriv.serial import from_json, to_json
 from brokerage.deriv.types import ContractState, ContractTerms
+from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ FROZEN_SECONDS: Final = 15.0
 
 # What the process wants to hear of: a contract that ended, a token refused, a connection that is back.
 Report = Callable[..., Awaitable[None]]
+LastLook = Callable[[], None]
 
 
 class Link:
@@ -35,8 +37,10 @@ class Link:
         lease: Lease,
         connect: Callable[[], Awaitable[DerivClient]],
         report: Report,
+        gate: GateWatch,
     ) -> None:
         self.name = name
+        self._gate = gate
         self._token, self._lease, self._connect, self._report = token, lease, connect, report
         self._client: DerivClient | None = None
         self._ended: dict[int, None] = {}
@@ -122,19 +126,34 @@ class Link:
     async def answer(
         self, call: str, arguments: Mapping[str, Any], *, still_wanted: Callable[[], bool]
     ) -> Any:
-        """Ask the venue one question. The last look before the wire: the lease is ours and the deadline ahead.
+        """Ask the venue one question.
 
+        A purchase or a sale gets a last look, with nothing between it and the wire: the lease is ours, the deadline
+        ahead, and the order gate, freshly read, lets it through.
+
+        :raises Halted: if the order gate lets it not through; nothing was sent.
         :raises NotSent: if there is no connection, no lease, or it is too late; nothing was sent.
         :raises VenueError: what the venue answered.
         """
         client = self._client
         if client is None:
             raise NotSent("NO_CONNECTION", "The connection to the venue is down.")
-        if not self._lease.is_held:
-            raise NotSent("LEASE_LOST", "Another process holds this account.")
-        if not still_wanted():
-            raise NotSent("TOO_LATE", "The deadline has passed.")
-        return await _CALLS[call](client, arguments)
+
+        def may_leave() -> None:
+            if not self._lease.is_held:
+                raise NotSent("LEASE_LOST", "Another process holds this account.")
+            if not still_wanted():
+                raise NotSent("TOO_LATE", "The deadline has passed.")
+
+        def last_look() -> None:
+            may_leave()
+            self._gate.check(call, arguments)
+
+        may_leave()
+        if call not in _ORDERS:
+            return await _CALLS[call](client, arguments)
+        await self._gate.fresh(still_wanted)
+        return await _ORDERS[call](client, arguments, last_look)
 
 
 # ── one function a call: plain arguments in, plain values out ─────────────────────────────────────────────────────
@@ -144,17 +163,18 @@ async def _proposal(client: DerivClient, given: Mapping[str, Any]) -> Any:
     return to_json(await client.proposal(from_json(ContractTerms, given["terms"])))
 
 
-async def _buy(client: DerivClient, given: Mapping[str, Any]) -> Any:
-    return to_json(await client.buy(given["proposal_id"], Decimal(given["price"])))
+async def _buy(client: DerivClient, given: Mapping[str, Any], last_look: LastLook) -> Any:
+    return to_json(await client.buy(given["proposal_id"], Decimal(given["price"]), last_look=last_look))
 
 
-async def _buy_with_terms(client: DerivClient, given: Mapping[str, Any]) -> Any:
+async def _buy_with_terms(client: DerivClient, given: Mapping[str, Any], last_look: LastLook) -> Any:
     terms, markup = from_json(ContractTerms, given["terms"]), Decimal(given["markup_percentage"])
-    return to_json(await client.buy_with_terms(terms, Decimal(given["price"]), markup_percentage=markup))
+    price = Decimal(given["price"])
+    return to_json(await client.buy_with_terms(terms, price, markup_percentage=markup, last_look=last_look))
 
 
-async def _sell(client: DerivClient, given: Mapping[str, Any]) -> Any:
-    return to_json(await client.sell(given["contract_id"]))
+async def _sell(client: DerivClient, given: Mapping[str, Any], last_look: LastLook) -> Any:
+    return to_json(await client.sell(given["contract_id"], last_look=last_look))
 
 
 async def _contract(client: DerivClient, given: Mapping[str, Any]) -> Any:
@@ -191,11 +211,14 @@ async def _pages(page: Callable[[int], Awaitable[Any]]) -> list[Any]:
             return rows
 
 
-_CALLS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any]], Awaitable[Any]]]] = {
-    "proposal": _proposal,
+# What changes something at the venue, and so is looked at once more right before the wire.
+_ORDERS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any], LastLook], Awaitable[Any]]]] = {
     "buy": _buy,
     "buy_with_terms": _buy_with_terms,
     "sell": _sell,
+}
+_CALLS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any]], Awaitable[Any]]]] = {
+    "proposal": _proposal,
     "contract": _contract,
     "portfolio": _portfolio,
     "profit_table": _profit_table,

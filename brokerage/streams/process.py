@@ -17,10 +17,12 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from brokerage import connections
+from brokerage import connections, gate
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
+from brokerage.gate import Closed
 from brokerage.models import TradingAccount
+from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease
 from brokerage.streams.link import Link
 from brokerage.venue import PUBLIC, list_name, reply_name
@@ -44,6 +46,7 @@ class Streams:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._handling: set[asyncio.Task[None]] = set()
         self._wanted: dict[str, str] = {PUBLIC: ""}
+        self._gate = GateWatch(_closed)
         self._clock_offset = 0.0
         self._downs: dict[str, str] = {}
         self._site = ""
@@ -55,7 +58,8 @@ class Streams:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loops = [
-            asyncio.create_task(self._forever(work)) for work in (self._keep_leases, self._take_question)
+            asyncio.create_task(self._forever(work))
+            for work in (self._keep_leases, self._take_question, self._gate.watch)
         ]
         await stop.wait()
         for task in loops:
@@ -118,7 +122,9 @@ class Streams:
     async def _pick_up(self, name: str, token: str) -> None:
         lease = Lease(self._redis, name, self.owner)
         if await lease.take():
-            link = Link(name, token=token, lease=lease, connect=self._connect, report=self._report)
+            link = Link(
+                name, token=token, lease=lease, connect=self._connect, report=self._report, gate=self._gate
+            )
             self._links[name], self._leases[name] = link, lease
             self._tasks[name] = asyncio.create_task(link.run(), name=f"link {name}")
 
@@ -205,6 +211,12 @@ def _accounts() -> dict[str, str]:
         return {str(pk): token for pk, token in rows}
     finally:
         close_old_connections()
+
+
+def _closed() -> list[Closed]:
+    """The order gate, in a thread with a connection that may have gone stale."""
+    close_old_connections()
+    return gate.closed()
 
 
 def _error(found: VenueError) -> dict[str, Any]:

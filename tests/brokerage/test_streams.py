@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 
 from backoffice.cache import async_redis
-from brokerage.deriv.errors import ConnectionLost, NotAuthorized, NotSent
+from brokerage.deriv.errors import ConnectionLost, Halted, NotAuthorized, NotSent
 from brokerage.deriv.serial import to_json
 from brokerage.deriv.types import Purchase
+from brokerage.gate import Closed
 from brokerage.streams import leases
+from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease
 from brokerage.streams.link import Link
 
@@ -83,12 +85,23 @@ class Wire:
 
     follow_transactions = follow_contracts
 
-    async def buy(self, proposal_id, price):
+    async def buy(self, proposal_id, price, *, last_look):
+        last_look()
         self.bought += 1
         return PURCHASE
 
     async def close(self):
         self.lost.set()
+
+
+class OpenGate(GateWatch):
+    """An order gate that was read this moment, with whatever is closed."""
+
+    def __init__(self, *closed):
+        super().__init__(lambda: list(closed))
+        self._closed = list(closed)
+
+    is_fresh = True
 
 
 def link_to(client, wires, reports):
@@ -100,7 +113,7 @@ def link_to(client, wires, reports):
     async def report(*what):
         reports.append(what)
 
-    return lease, Link("7", token="secret", lease=lease, connect=connect, report=report)
+    return lease, Link("7", token="secret", lease=lease, connect=connect, report=report, gate=OpenGate())
 
 
 async def until(true):
@@ -111,7 +124,7 @@ async def until(true):
     raise AssertionError("it never came true")
 
 
-BUY = {"proposal_id": "p1", "price": "10.00"}
+BUY = {"proposal_id": "p1", "price": "10.00", "gate": {"symbol": "R_100", "client_id": 3, "account_id": 7}}
 
 
 def test_a_purchase_is_sent_with_the_lease_and_before_the_deadline_only(redis):
@@ -132,6 +145,36 @@ def test_a_purchase_is_sent_with_the_lease_and_before_the_deadline_only(redis):
         await asyncio.gather(running, return_exceptions=True)
 
     in_loop(work)
+
+
+def bought_while_halted(redis):
+    """How many purchases reach the venue when everything is halted after the question was put."""
+
+    async def work(client):
+        wire = Wire()
+        lease, link = link_to(client, [wire], [])
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        link._gate = OpenGate(Closed("everything", "", "halted"))
+        try:
+            await link.answer("buy", BUY, still_wanted=lambda: True)
+        except Halted as found:
+            assert found.code == "TRADING_HALTED"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return wire.bought
+
+    return in_loop(work)
+
+
+def test_nothing_is_bought_once_everything_is_halted(redis):
+    assert bought_while_halted(redis) == 0
+
+
+def test_without_the_last_look_a_purchase_does_leave(redis, monkeypatch):
+    monkeypatch.setattr(GateWatch, "check", lambda self, call, arguments: None)
+    assert bought_while_halted(redis) == 1
 
 
 def test_a_broken_connection_comes_back_and_is_reported_so_that_somebody_looks(redis):

@@ -12,6 +12,7 @@ from brokerage.deriv.serial import to_json
 from brokerage.deriv.types import Purchase
 
 PURCHASE = Purchase(1, 2, Decimal("10.00"), Decimal("19.53"), Decimal("9990.00"), 100, 100, "CODE", "words")
+ORDER = venue.Order(symbol="R_100", client_id=3, account_id=7)
 
 
 class Streams(threading.Thread):
@@ -31,24 +32,24 @@ class Streams(threading.Thread):
 
 def test_an_answer_comes_back_exactly_as_the_venue_gave_it(redis):
     streams = Streams(redis, {"result": to_json(PURCHASE)})
-    assert venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(3)) == PURCHASE
+    assert venue.buy(ORDER, "p1", Decimal("10.00"), deadline=venue.deadline_in(3)) == PURCHASE
     streams.join()
     assert (streams.asked["call"], streams.asked["arguments"]) == (
         "buy",
-        {"proposal_id": "p1", "price": "10.00"},
+        {"proposal_id": "p1", "price": "10.00", "gate": {"symbol": "R_100", "client_id": 3, "account_id": 7}},
     )
 
 
 def test_a_question_nobody_took_was_certainly_not_sent(redis):
     with pytest.raises(errors.NotSent):
-        venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(-0.9))
+        venue.buy(ORDER, "p1", Decimal("10.00"), deadline=venue.deadline_in(-0.9))
     assert redis.llen(venue.list_name("7")) == 0, "nobody can send it later"
 
 
 def test_a_question_that_was_taken_and_not_answered_may_have_been_sent(redis):
     streams = Streams(redis)
     with pytest.raises(errors.AnswerTimeout) as found:
-        venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(-0.5))
+        venue.buy(ORDER, "p1", Decimal("10.00"), deadline=venue.deadline_in(-0.5))
     streams.join()
     assert isinstance(found.value, errors.OutcomeUnknown)
 
@@ -61,7 +62,7 @@ def test_an_error_keeps_its_class_code_message_and_field(redis, name):
         redis, {"error": {"class": name, "code": "Code", "message": "Because.", "field": "stake"}}
     )
     with pytest.raises(getattr(errors, name)) as found:
-        venue.buy("7", "p1", Decimal("10.00"), deadline=venue.deadline_in(3))
+        venue.buy(ORDER, "p1", Decimal("10.00"), deadline=venue.deadline_in(3))
     streams.join()
     assert (type(found.value).__name__, found.value.code, found.value.message, found.value.field) == (
         name, "Code", "Because.", "stake",
@@ -71,5 +72,5 @@ def test_an_error_keeps_its_class_code_message_and_field(redis, name):
 def test_an_error_of_an_unknown_class_leaves_the_outcome_open(redis):
     streams = Streams(redis, {"error": {"class": "Surprise", "code": "X", "message": "", "field": None}})
     with pytest.raises(errors.OutcomeUnknown):
-        venue.sell("7", 1, deadline=venue.deadline_in(3))
+        venue.sell(ORDER, 1, deadline=venue.deadline_in(3))
     streams.join()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import fixtures
 from backoffice.models import Currency, Event, Session, User
-from brokerage import differences, trades
+from brokerage import differences, gate, trades
 from brokerage.models import Difference, Instrument
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
@@ -62,7 +62,7 @@ def everything() -> dict[type[Model], Model]:
         at=now,
     )
     rows: list[Model] = [
-        difference,
+        difference, gate.change(account, "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
