@@ -62,7 +62,7 @@ def everything() -> dict[type[Model], Model]:
         at=now,
     )
     rows: list[Model] = [
-        difference, gate.change(account, "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
+        difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from brokerage import proofs
 from brokerage.models import Trade, TradingAccount
 from tests.running import LiveApp, until
 
@@ -36,6 +37,19 @@ def check_books(app, *, bought):
         Trade.objects.filter(account=account, contract_id__isnull=False).values_list("contract_id", flat=True)
     )
     assert sold == ours and len(sold) == bought
+    check_second_source(account)
+
+
+def check_second_source(account):
+    """The venue's own statement says the same of every trade, and nothing on it is left to explain."""
+    until(
+        lambda: not account.trades.filter(contract_id__isnull=False, confirmed_at__isnull=True).exists(),
+        "the statement confirmed every trade", 60,
+    )  # fmt: skip
+    found = proofs.compare(account)
+    assert (found.venue, found.unexplained, found.explanation) == (account.cash.posted, 0, [])
+    assert not account.venue_lines.exclude(state__in=["opening", "matched"]).exists()
+    assert not account.differences.exists()
 
 
 @pytest.mark.parametrize("fault", ["lose_answer", "drop_after_purchase"])
