@@ -55,9 +55,14 @@ def trading_account() -> StateDiagram:
             TradingAccount.State.OPENING: Waiting(
                 "the actor `trading.open_account`, when the venue has opened it",
                 "`trading.sweep` wakes it again",
+                _words(TradingAccount.PATIENCE[TradingAccount.State.OPENING].length) + " from the request",
             ),
             TradingAccount.State.ACTIVE: Waiting("`trading.unauthorized`, if the venue refuses its token"),
-            TradingAccount.State.UNREACHABLE: Waiting("a new token (no edge offers this yet)"),
+            TradingAccount.State.UNREACHABLE: Waiting(
+                "a new token (no edge offers this yet)",
+                patience=_words(TradingAccount.PATIENCE[TradingAccount.State.UNREACHABLE].length)
+                + " from the last balance heard",
+            ),
         },
     )
 
@@ -73,11 +78,12 @@ def venue_line() -> StateDiagram:
             VenueLine.State.WAITING: Waiting(
                 "the trade's own answer, or the proof that no trade of ours can have caused it (`trading.lay_lines`)",
                 f"`trading.sweep` lays it again after {_words(VenueLine.GRACE)}; `trading.sweep_statements` reads the statement",
-                _words(VenueLine.PATIENCE[VenueLine.State.WAITING]) + " from when it was heard of",
+                _words(VenueLine.PATIENCE[VenueLine.State.WAITING].length) + " from when it was heard of",
             ),
             VenueLine.State.DIFFERS: Waiting(
                 "a person, who corrects our books to it",
-                patience=_words(VenueLine.PATIENCE[VenueLine.State.DIFFERS]) + " from when it was heard of",
+                patience=_words(VenueLine.PATIENCE[VenueLine.State.DIFFERS].length)
+                + " from when it was heard of",
             ),
         },
     )
@@ -95,14 +101,14 @@ def difference() -> StateDiagram:
             Difference.State.OPEN: Waiting(
                 "a person, who decides with a reason",
                 "gaps, balances and candidates that a later look no longer finds go away by themselves",
-                _words(Difference.PATIENCE[Difference.State.OPEN]) + " from when it was found",
+                _words(Difference.PATIENCE[Difference.State.OPEN].length) + " from when it was found",
             ),
         },
     )
 
 
 def _patience(state: Trade.State, since: str) -> str:
-    return f"{_words(Trade.PATIENCE[state])} from {since}"
+    return f"{_words(Trade.PATIENCE[state].length)} from {since}"
 
 
 def _words(length: timedelta) -> str:

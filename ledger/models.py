@@ -1,7 +1,7 @@
 """The ledger's tables. What must never be false here is refused by the database: see `ledger/sql/`."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from backoffice.database import AmountField, PublicIdModel
+from backoffice.patience import Patience
 
 
 class Book(models.TextChoices):
@@ -253,6 +254,12 @@ class Hold(PublicIdModel):
         "expired": (),
         "transferred": (),
     }
+    # What expires does so by the sweep; what has no expiry ends with what it is held for.
+    PATIENCE: Final = {
+        "held": Patience(
+            timedelta(hours=1), ("expires_at", "placed_at"), "Whoever moves what it is held for"
+        ),
+    }
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds", db_index=False)
     amount = AmountField()
@@ -340,6 +347,13 @@ class Hold(PublicIdModel):
     @property
     def is_open(self) -> bool:
         return self.state == self.State.HELD
+
+    @property
+    def why(self) -> str:
+        """One sentence: why it is where it is, and what happens next."""
+        if self.is_open:
+            return "Set aside; it is captured, released, expires or moves to another hold, once."
+        return "Resolved; nothing is set aside by it any more."
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.amount:f} ({self.state})"

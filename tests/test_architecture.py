@@ -3,6 +3,7 @@
 import ast
 import re
 import weakref
+from datetime import timedelta
 from typing import Any
 
 import dramatiq
@@ -10,7 +11,9 @@ import pytest
 from django.apps import apps
 from django.db import models
 from django.db.models import signals
+from django.utils import timezone
 
+from backoffice.admin import ports
 from backoffice.configuration import Configuration
 from backoffice.errors import DomainError
 from jobs.declare import DEFAULTS, load_actors
@@ -193,8 +196,20 @@ def test_every_state_can_be_reached_and_the_final_ones_have_no_moves():
         assert final, model.__name__
         if hasattr(model, "FINAL"):
             assert final == {str(state) for state in model.FINAL}, model.__name__
-        if hasattr(model, "PATIENCE"):
-            assert {str(state) for state in model.PATIENCE} == set(moves) - final, model.__name__
+
+
+def test_every_state_that_is_not_final_has_an_age_limit_an_owner_and_a_sentence_and_is_on_the_page_of_stuck_things():
+    shown = {kind.model for kind in ports.unfinished}
+    for model in models_with_moves():
+        passing = {str(state) for state, targets in model.MOVES.items() if targets}
+        resting = {str(state) for state in getattr(model, "RESTING", ())}
+        assert resting <= passing, model.__name__
+        assert {str(state) for state in model.PATIENCE} == passing - resting, model.__name__
+        for state, patience in model.PATIENCE.items():
+            assert patience.length > timedelta(0) and patience.owner, f"{model.__name__} {state}"
+            row = model(state=state, **{column: timezone.now() for column in patience.columns})
+            assert row.why.endswith("."), f"{model.__name__} {state}"
+        assert model in shown, model.__name__
 
 
 # ── actors ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,7 +26,10 @@ GROUPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the sidebar. `count` says how many wait there for this person; 0 shows nothing."""
+    """A line of the sidebar. `count` says how many wait there for this person; 0 shows nothing.
+
+    Without a permission all staff have it, and its page shows each what they may see.
+    """
 
     group: str
     title: str
@@ -101,10 +104,21 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A part of Home for those with a permission; `read` gives rows of the kind its port holds."""
+    """A part of Home for those with a permission, or for all; `read` gives rows of the kind its port holds."""
 
     permission: str
     read: Callable[[HttpRequest], Iterable[Any]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A kind of thing that has an age limit while it is not final (`PATIENCE`): how the page of stuck things shows it."""
+
+    model: type[Model]
+    title: str
+    permission: str
+    related: tuple[str, ...] = ()
+    show: Callable[[Any], SafeString | str] | None = None
 
 
 sidebar: Port[Entry] = Port("sidebar entries")
@@ -113,6 +127,7 @@ waiting: Port[Card] = Port("what waits")
 figures: Port[Card] = Port("figures")
 charts: Port[Card] = Port("charts")
 troubles: Port[Card] = Port("what is watched")
+unfinished: Port[Unfinished] = Port("what is not final")
 client_panels: Port[Panel] = Port("panels of the client's page")
 # Given what was typed and how many hits are wanted.
 search: Port[Callable[[HttpRequest, str, int], list[Found]]] = Port("search")

@@ -16,7 +16,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         "": [{"title": "Home", "icon": "home", "link": home, "active": request.path == home}]
     }
     for entry in sidebar:
-        if not request.user.has_perm(entry.permission):
+        if entry.permission and not request.user.has_perm(entry.permission):
             continue
         link = reverse(entry.url)
         item: dict[str, Any] = {

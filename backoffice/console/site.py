@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
 from unfold.sites import UnfoldAdminSite
 
 from backoffice.configuration import configuration
@@ -30,6 +31,18 @@ class Console(UnfoldAdminSite):
             **(extra_context or {}),
         }
         return TemplateResponse(request, "console/home.html", context)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [path("stuck/", self.admin_view(self.stuck), name="stuck"), *super().get_urls()]
+
+    def stuck(self, request: HttpRequest) -> HttpResponse:
+        """Everything past the age its state allows, of whatever kind, with its owner and what comes next."""
+        from backoffice.admin import unfinished
+
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        context = {**self.each_context(request), "title": "Stuck", "parts": unfinished.page(request)}
+        return TemplateResponse(request, "console/glance.html", context)
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The command palette: pages, clients, trades, references. Nothing is cached, so permissions hold at once."""

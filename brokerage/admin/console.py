@@ -6,21 +6,23 @@ from typing import Any
 from django.http import HttpRequest
 
 from backoffice.admin import ports
-from backoffice.admin.base import url_of
-from backoffice.admin.ports import Entry, Found, Panel
-from brokerage.admin import shown, waiting
+from backoffice.admin.base import record_link, url_of
+from backoffice.admin.ports import Entry, Found, Panel, Unfinished
+from backoffice.admin.unfinished import tally
+from brokerage.admin import shown
 from brokerage.admin.accounts import accounts_table, trades_table
-from brokerage.admin.trades import found, waiting_counts
-from brokerage.models import Trade, TradingAccount
+from brokerage.admin.trades import TRADE, found
+from brokerage.models import Difference, Trade, TradingAccount, VenueLine
+
+ACCOUNT = TradingAccount._meta.label_lower
 
 
 def _unreachable(request: HttpRequest) -> int:
-    return waiting.counts(request)["unreachable"].many
+    return tally(request, ACCOUNT, TradingAccount.State.UNREACHABLE).many
 
 
 def _attention(request: HttpRequest) -> int:
-    counts = waiting_counts(request)
-    return int(max(counts["stuck"], counts["uncertain"]))
+    return max(tally(request, TRADE).late, tally(request, TRADE, Trade.State.UNCERTAIN).many)
 
 
 def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
@@ -105,6 +107,15 @@ ports.client_panels.register(
     "accounts", Panel("Trading accounts", "brokerage.view_tradingaccount", _accounts_panel), order=10
 )
 ports.client_panels.register("trades", Panel("Trades", "brokerage.view_trade", _trades_panel), order=20)
+
+for _number, _kind in enumerate([
+    Unfinished(Trade, "Trades", "brokerage.view_trade", ("instrument",)),
+    Unfinished(Difference, "Differences with the venue", "brokerage.view_difference"),
+    Unfinished(VenueLine, "Statement lines", "brokerage.view_difference", ("account",),
+               lambda line: record_link(line.account, f"{line} of {line.account.login_id}")),
+    Unfinished(TradingAccount, "Trading accounts", "brokerage.view_tradingaccount"),
+]):  # fmt: skip
+    ports.unfinished.register(_kind.model._meta.label_lower, _kind, order=10 + _number)
 
 _WORDS: dict[str, Any] = {
     "trade.placed": "Placed",

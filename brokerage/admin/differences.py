@@ -17,7 +17,9 @@ from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.filters import choice_filter, queue_filter
 from backoffice.admin.ports import Card, Entry, Waiting
 from backoffice.admin.record import Record
-from brokerage.admin import shown, waiting
+from backoffice.admin.unfinished import tally
+from backoffice.patience import is_late
+from brokerage.admin import shown
 from brokerage.admin.difference_actions import (
     adopt_contract,
     correct_to_statement,
@@ -28,7 +30,7 @@ from brokerage.models import Difference, StatementProof, TradingAccount
 from brokerage.reconciliation import candidates_of
 from brokerage.translation import instant
 
-PATIENCE = Difference.PATIENCE[Difference.State.OPEN]
+DIFFERENCE = Difference._meta.label_lower
 LIST = "admin:brokerage_difference_changelist"
 
 
@@ -67,7 +69,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
     def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
         chosen, url = request.GET.get("queue", ""), reverse(LIST)
-        counts = {"open": waiting.counts(request)["differences"].many}
+        counts = {"open": tally(request, DIFFERENCE).many}
         return [
             {"title": title, "link": f"{url}?queue={name}" if name else url, "active": chosen == name,
              "count": counts.get(name, 0)}
@@ -79,8 +81,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Found")
     def found(self, row: Difference) -> SafeString:
-        late = row.state == Difference.State.OPEN and row.found_at < timezone.now() - PATIENCE
-        return show.when(row.found_at, tone=show.WRONG if late else "")
+        return show.when(row.found_at, tone=show.WRONG if is_late(row, timezone.now()) else "")
 
     @admin.display(description="Client")
     def who(self, row: Difference) -> SafeString:
@@ -194,9 +195,8 @@ def proofs_table(account: TradingAccount) -> SafeString:
 
 
 def _waiting(request: HttpRequest) -> Any:
-    count, since = waiting.counts(request)["differences"]
-    late = since is not None and since < timezone.now() - PATIENCE
-    yield Waiting("Differences with the venue", f"{reverse(LIST)}?queue=open", count, since, late,
+    open_ = tally(request, DIFFERENCE)
+    yield Waiting("Differences with the venue", f"{reverse(LIST)}?queue=open", open_.many, open_.since, open_.is_late,
                   "Somebody decides what is right")  # fmt: skip
 
 
@@ -210,6 +210,6 @@ ports.subjects.register("difference", _differences)
 ports.sidebar.register(
     "differences",
     Entry("Trading", "Differences", LIST, "compare_arrows", "brokerage.view_difference",
-          lambda request: waiting.counts(request)["differences"].many),
+          lambda request: tally(request, DIFFERENCE).many),
     order=15,
 )  # fmt: skip

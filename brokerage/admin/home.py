@@ -1,10 +1,12 @@
 """What the brokerage puts on Home: trades that wait, what moved today, and what is wrong with the offer."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
 
+import redis
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
@@ -15,27 +17,26 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show
 from backoffice.admin.ports import Card, Chart, Figure, Trouble, Waiting
-from brokerage.admin import waiting
-from brokerage.admin.trades import waiting_counts
-from brokerage.models import Instrument, Trade
+from backoffice.admin.unfinished import tally
+from brokerage import connections
+from brokerage.admin.console import ACCOUNT
+from brokerage.admin.trades import TRADE
+from brokerage.models import Instrument, Trade, TradingAccount
 
 TRADES = "admin:brokerage_trade_changelist"
 
 
 def _waiting_trades(request: HttpRequest) -> Iterator[Waiting]:
-    counts, url = waiting_counts(request), reverse(TRADES)
-    yield Waiting("Stuck trades", f"{url}?queue=stuck", counts["stuck"], counts["stuck_since"], True,
-                  "Past the age their state allows")  # fmt: skip
-    since = counts["uncertain_since"]
-    late = since is not None and since < timezone.now() - Trade.PATIENCE[Trade.State.UNCERTAIN]
-    yield Waiting("Uncertain trades", f"{url}?queue=uncertain", counts["uncertain"], since, late,
+    found = tally(request, TRADE, Trade.State.UNCERTAIN)
+    url = f"{reverse(TRADES)}?queue=uncertain"
+    yield Waiting("Uncertain trades", url, found.many, found.since, found.is_late,
                   "The venue's answer was lost")  # fmt: skip
 
 
 def _waiting_accounts(request: HttpRequest) -> Iterator[Waiting]:
-    count, since = waiting.counts(request)["unreachable"]
+    found = tally(request, ACCOUNT, TradingAccount.State.UNREACHABLE)
     url = reverse("admin:brokerage_tradingaccount_changelist")
-    yield Waiting("Accounts that need a token", f"{url}?by_state=unreachable", count, since, False,
+    yield Waiting("Accounts that need a token", f"{url}?by_state=unreachable", found.many, found.since, found.is_late,
                   "The client links them again")  # fmt: skip
 
 
@@ -118,8 +119,38 @@ def _troubles(request: HttpRequest) -> Iterator[Trouble]:
         yield Trouble("Instruments", "Everything we offer is open at the venue.", url)
 
 
+def _connections(request: HttpRequest) -> Iterator[Trouble]:
+    """How `streams` stands with the venue: links down and why, feeds that stood still, and what the venue says of itself."""
+    try:
+        found = connections.known()
+    except redis.RedisError:
+        yield Trouble("Venue", "Redis does not answer, so nothing is known of the connections.", "", True)
+        return
+    url = reverse("admin:brokerage_tradingaccount_changelist")
+    if found.site and found.site != "up":
+        yield Trouble(
+            "Venue", "The venue is updating: purchases wait until it is done, contracts go on.", url, True
+        )
+    elif found.down:
+        reasons = Counter(found.down.values())
+        told = ", ".join(
+            f"{count} {reason.lower().replace('_', ' ')}" for reason, count in reasons.most_common(3)
+        )
+        whole = found.up + len(found.down)
+        yield Trouble(
+            "Venue",
+            f"{len(found.down)} of {whole} connections are down: {told}. They are made anew.",
+            url,
+            True,
+        )
+    else:
+        told = f"All {found.up:,} connections are up." if found.up else "No connection is open."
+        yield Trouble("Venue", told, url)
+
+
 ports.waiting.register("trades", Card("brokerage.view_trade", _waiting_trades), order=10)
 ports.waiting.register("accounts", Card("brokerage.view_tradingaccount", _waiting_accounts), order=20)
 ports.figures.register("trades", Card("brokerage.view_trade", _figures), order=10)
 ports.charts.register("trades", Card("brokerage.view_trade", _chart), order=10)
+ports.troubles.register("venue", Card("brokerage.view_tradingaccount", _connections), order=15)
 ports.troubles.register("instruments", Card("brokerage.view_instrument", _troubles), order=50)

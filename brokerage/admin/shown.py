@@ -1,12 +1,12 @@
 """How trades look: their states in the fixed colors, their money, and whether they are late."""
 
-from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from backoffice.admin import show
+from backoffice.patience import is_late
 from brokerage.models import Trade, TradingAccount
 
 State = Trade.State
@@ -35,21 +35,12 @@ UNITS: Final = {"t": "tick", "s": "second", "m": "minute", "h": "hour", "d": "da
 
 def badge(trade: Trade) -> SafeString:
     """The state in its color; amber once it is stuck, whatever it is."""
-    tone = show.MINE if is_stuck(trade, timezone.now()) else TONES[State(trade.state)]
+    tone = show.MINE if is_late(trade, timezone.now()) else TONES[State(trade.state)]
     return show.badge(trade.get_state_display(), tone)
 
 
 def account_badge(account: TradingAccount) -> SafeString:
     return show.badge(account.get_state_display(), ACCOUNT_TONES[TradingAccount.State(account.state)])
-
-
-def is_stuck(trade: Trade, at: datetime) -> bool:
-    """Past the age its state allows: what `TradeQuerySet.stuck` finds, for one row."""
-    patience = Trade.PATIENCE.get(State(trade.state))
-    if patience is None:
-        return False
-    since = trade.expires_at if trade.state == State.OPEN else trade.changed_at
-    return since is not None and since < at - patience
 
 
 def what(trade: Trade) -> str:

@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backoffice.admin import ports, show, timeline
+from backoffice.admin import show, timeline
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.record import Record, Tab
+from backoffice.admin.unfinished import tally
+from backoffice.patience import is_late
 from brokerage.admin import shown
 from brokerage.admin.trade_actions import give_up_now, reconcile_now, sell_now, withdraw_now
 from brokerage.models import Instrument, Trade, TradingAccount
@@ -36,24 +38,9 @@ def _uncertain(rows: Any, at: datetime) -> QuerySet[Trade]:
     return rows.filter(state=Trade.State.UNCERTAIN)  # type: ignore[no-any-return]
 
 
+TRADE = Trade._meta.label_lower
 QUEUES = {"unfinished": _unfinished, "stuck": _stuck, "uncertain": _uncertain}
 TITLES = {"": "All", "unfinished": "Unfinished", "stuck": "Stuck", "uncertain": "Uncertain"}
-
-
-def waiting_counts(request: HttpRequest) -> dict[str, Any]:
-    """What stands in each queue for this reader, and since when: one question per request, of the unfinished only."""
-    kept: dict[str, dict[str, Any]] = request.__dict__
-    if "_trade_counts" not in kept:
-        late, unclear = Trade.late(timezone.now()), Q(state=Trade.State.UNCERTAIN)
-        live = Trade.objects.filter(state__in=set(Trade.State) - Trade.FINAL)
-        kept["_trade_counts"] = ports.visible(request.user, live).aggregate(
-            unfinished=Count("pk"),
-            stuck=Count("pk", filter=late),
-            stuck_since=Min("changed_at", filter=late),
-            uncertain=Count("pk", filter=unclear),
-            uncertain_since=Min("changed_at", filter=unclear),
-        )
-    return kept["_trade_counts"]
 
 
 def found(term: str) -> Q | None:
@@ -94,11 +81,9 @@ class TradeAdmin(ReadOnlyAdmin):
     withdraw_now, give_up_now = withdraw_now, give_up_now
 
     def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
-        counts, chosen, url = (
-            waiting_counts(request),
-            request.GET.get("queue", ""),
-            reverse(self._name("changelist")),
-        )
+        chosen, url = request.GET.get("queue", ""), reverse(self._name("changelist"))
+        live, unclear = tally(request, TRADE), tally(request, TRADE, Trade.State.UNCERTAIN)
+        counts = {"unfinished": live.many, "stuck": live.late, "uncertain": unclear.many}
         return [
             {
                 "title": title,
@@ -124,7 +109,7 @@ class TradeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Placed")
     def placed(self, trade: Trade) -> SafeString:
-        return show.when(trade.placed_at, tone=show.WRONG if shown.is_stuck(trade, timezone.now()) else "")
+        return show.when(trade.placed_at, tone=show.WRONG if is_late(trade, timezone.now()) else "")
 
     @admin.display(description="Client")
     def who(self, trade: Trade) -> SafeString:

@@ -1,5 +1,6 @@
 """A client's account at a venue."""
 
+from datetime import timedelta
 from typing import Final
 
 from django.db import models
@@ -8,6 +9,7 @@ from simple_history.models import HistoricalRecords
 
 from backoffice.database import AmountField, PublicIdModel, RateField
 from backoffice.models import Currency, User
+from backoffice.patience import Patience
 from backoffice.secrets import EncryptedField
 from compliance.models import Client, desks_of
 from ledger.models import Account
@@ -51,6 +53,11 @@ class TradingAccount(PublicIdModel):
         State.ACTIVE: {State.UNREACHABLE, State.CLOSED},
         State.UNREACHABLE: {State.ACTIVE, State.CLOSED},
         State.CLOSED: set(),
+    }
+    RESTING: Final = frozenset({State.ACTIVE})
+    PATIENCE: Final = {
+        State.OPENING: Patience(timedelta(minutes=2), "requested_at", "A worker"),
+        State.UNREACHABLE: Patience(timedelta(days=7), ("venue_balance_at", "requested_at"), "The client"),
     }
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="trading_accounts")

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from backoffice.database import PublicIdModel
 from backoffice.models import User
+from backoffice.patience import Patience, late
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.statements import VenueLine
 from brokerage.models.trades import Trade
@@ -27,9 +28,7 @@ class DifferenceQuerySet(models.QuerySet["Difference"]):
         return self.filter(state=Difference.State.OPEN).order_by("id")
 
     def stuck(self, at: datetime) -> "DifferenceQuerySet":
-        return self.filter(
-            state=Difference.State.OPEN, found_at__lt=at - Difference.PATIENCE[Difference.State.OPEN]
-        )
+        return self.filter(late(Difference, at))
 
 
 class Difference(PublicIdModel):
@@ -57,7 +56,7 @@ class Difference(PublicIdModel):
         WENT_AWAY = "went_away", "Went away"
 
     MOVES: Final = {State.OPEN: {State.RESOLVED}, State.RESOLVED: set()}
-    PATIENCE: Final = {State.OPEN: timedelta(hours=1)}
+    PATIENCE: Final = {State.OPEN: Patience(timedelta(hours=1), "found_at", "Dealing desk")}
     # Which decisions a person has, by what differs.
     CHOICES: Final = {
         Kind.TWO_CANDIDATES: (Resolution.ADOPTED, Resolution.NEVER_PLACED),

@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from backoffice.database import AmountField
 from backoffice.models import User
+from backoffice.patience import Patience
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.trades import Trade
 from compliance.models import desks_of
@@ -52,8 +53,10 @@ class VenueLine(models.Model):
     }
     # How long a line may wait for the trade's own answer before the sweep looks at it again.
     GRACE: Final = timedelta(seconds=3)
-    # How old a state may get before the console calls it stuck.
-    PATIENCE: Final = {State.WAITING: timedelta(minutes=2), State.DIFFERS: timedelta(hours=1)}
+    PATIENCE: Final = {
+        State.WAITING: Patience(timedelta(minutes=2), "heard_at", "The reconciler"),
+        State.DIFFERS: Patience(timedelta(hours=1), "heard_at", "Dealing desk"),
+    }
 
     id = models.BigAutoField(primary_key=True)
     account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="venue_lines")

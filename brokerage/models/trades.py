@@ -9,6 +9,7 @@ from django.db.models import Case, F, Q, When
 
 from backoffice.database import AmountField, PriceField, PublicIdModel, RateField
 from backoffice.models import User
+from backoffice.patience import Patience, late
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.instruments import Instrument
 from compliance.models import Client, desks_of
@@ -58,7 +59,7 @@ class TradeQuerySet(models.QuerySet["Trade"]):
 
     def stuck(self, at: datetime) -> "TradeQuerySet":
         """Not final and past the age its state allows (see `Trade.PATIENCE`)."""
-        return self.filter(Trade.late(at))
+        return self.filter(late(Trade, at))
 
 
 class Trade(PublicIdModel):
@@ -106,12 +107,11 @@ class Trade(PublicIdModel):
     GRACE: Final = timedelta(seconds=2)
     # How long a sale may be on its way: longer than an actor waits for the venue's answer.
     SALE_PATIENCE: Final = timedelta(seconds=20)
-    # How old a state may get before the console calls it stuck.
     PATIENCE: Final = {
-        State.QUEUED: timedelta(seconds=60),
-        State.SUBMITTING: timedelta(seconds=60),
-        State.UNCERTAIN: timedelta(minutes=2),
-        State.OPEN: timedelta(minutes=1),
+        State.QUEUED: Patience(timedelta(seconds=60), "changed_at", "A worker"),
+        State.SUBMITTING: Patience(timedelta(seconds=60), "changed_at", "A worker"),
+        State.UNCERTAIN: Patience(timedelta(minutes=2), "changed_at", "The reconciler"),
+        State.OPEN: Patience(timedelta(minutes=1), ("expires_at", "changed_at"), "The contract's stream"),
     }
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="trades")
@@ -233,15 +233,6 @@ class Trade(PublicIdModel):
                 name="trade_unconfirmed",
             ),
         ]
-
-    @staticmethod
-    def late(at: datetime) -> Q:
-        """What makes a trade stuck at an instant, as a condition for querysets and counts."""
-        late = Q()
-        for state, patience in Trade.PATIENCE.items():
-            column = "expires_at" if state == Trade.State.OPEN else "changed_at"
-            late |= Q(state=state, **{f"{column}__lt": at - patience})
-        return late
 
     @property
     def is_final(self) -> bool:

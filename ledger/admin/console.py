@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from backoffice.admin import ports, show
 from backoffice.admin.base import url_of
 from backoffice.admin.ports import Entry as SidebarEntry
-from backoffice.admin.ports import Panel
+from backoffice.admin.ports import Panel, Unfinished
 from ledger.admin import shown
 from ledger.admin.accounts import amount
 from ledger.models import Account, Entry, Hold
@@ -43,6 +43,9 @@ for _number, (_name, _entry) in enumerate(
     }.items()
 ):
     ports.sidebar.register(_name, _entry, order=10 * _number)
+ports.unfinished.register(
+    "ledger.hold", Unfinished(Hold, "Holds", "ledger.view_hold", ("account__currency",)), order=60
+)
 ports.client_panels.register("ledger", Panel("Ledger accounts", "ledger.view_account", _accounts), order=30)
 
 

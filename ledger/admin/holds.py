@@ -75,8 +75,7 @@ class HoldAdmin(ReadOnlyAdmin):
             title=f"Hold: {self.purpose_shown(row).lower()}",
             badge=self.state_shown(row),
             amount=self.amount_shown(row),
-            why="Set aside; it is captured, released, expires or moves to another hold, once." if row.is_open
-            else "Resolved; nothing is set aside by it any more.",
+            why=row.why,
             facts=[
                 ("What for?", [
                     ("About", show.link(*about) if about else ""),

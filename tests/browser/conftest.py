@@ -18,13 +18,14 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (package chromium)")
     from playwright.sync_api import sync_playwright
 
-    # Playwright runs an event loop in this thread; the database is still only used from here.
+    # Playwright runs an event loop in this thread; the database is still only used from here. It ends with the
+    # module: tests after it run loops of their own.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)

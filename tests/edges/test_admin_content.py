@@ -8,10 +8,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from backoffice import sequencer
 from backoffice.models import RefreshToken
 from brokerage import trades
+from brokerage.models import Trade
 from compliance.models import Client, Desk
 from ledger.models import Account
 from tests import world
@@ -24,6 +26,7 @@ AT_MOST = 12
 
 def every_page(rows):
     yield reverse("admin:index")
+    yield reverse("admin:stuck")
     yield reverse("admin:jobs_at_a_glance")
     yield reverse("admin:ledger_trial_balance")
     for model, row in rows.items():
@@ -198,14 +201,36 @@ def test_verifying_says_what_was_checked_and_finds_an_event_that_was_changed():
     assert "The chain breaks at position 2" in browser.get(reverse("admin:index")).content.decode()
 
 
-def test_stuck_trades_wait_on_home_and_in_their_queue():
-    world.placed()  # placed in the tests' year; stuck as soon as that is a minute ago
-    from brokerage.models import Trade
-
-    Trade.objects.update(changed_at="2020-01-01T00:00:00Z")
+def test_what_is_stuck_waits_on_home_and_on_its_page_with_owner_reason_and_next_step():
+    trade = world.placed()  # in the tests' year: stuck, like the account and the hold it belongs to
     browser = staff.of_role("Dealing desk")
     home = browser.get(reverse("admin:index")).content.decode()
-    assert "c-edge-red" in home and "?queue=stuck" in home
+    assert "c-edge-red" in home and reverse("admin:stuck") in home
+    page = browser.get(reverse("admin:stuck")).content.decode()
+    assert f'href="{staff.page(trade)}"' in page and "Trades (1)" in page
+    for words in (
+        "A worker",
+        "Waiting for a worker to send it to the venue; nothing has been bought yet.",
+        "60 s",
+    ):
+        assert words in page, words
+    assert browser.post(reverse("admin:stuck")).status_code == 405
+    Trade.objects.update(changed_at=timezone.now())
+    assert "Trades (1)" not in browser.get(reverse("admin:stuck")).content.decode()
+
+
+def test_the_page_of_stuck_things_shows_each_their_own():
+    trade = world.placed()
+    nobody = staff.browser(world.staff("")).get(reverse("admin:stuck"))
+    assert nobody.status_code == 200 and str(trade) not in nobody.content.decode()
+    away = world.staff("Dealing desk")
+    Desk.objects.create(name="Elsewhere").staff.add(away)
+    assert staff.page(trade) not in staff.browser(away).get(reverse("admin:stuck")).content.decode()
+
+
+def test_stuck_trades_wait_in_their_queue():
+    world.placed()
+    browser = staff.of_role("Dealing desk")
     listed = browser.get(reverse("admin:brokerage_trade_changelist"), {"queue": "stuck"}).content.decode()
     assert listed.count("data-row") == 1
 

@@ -44,7 +44,7 @@ def test_every_page_answers_each_role_as_its_permissions_say(role):
 
 def test_nobody_unknown_and_no_client_gets_in():
     rows = staff.everything()
-    urls = [reverse("admin:index"), reverse("admin:search") + "?s=amina", reverse("admin:jobs_at_a_glance"),
+    urls = [reverse("admin:index"), reverse("admin:search") + "?s=amina", reverse("admin:jobs_at_a_glance"), reverse("admin:stuck"),
             reverse("admin:ledger_trial_balance")]  # fmt: skip
     for model, row in rows.items():
         urls += [reverse(staff.name(model, kind)) for kind in ("changelist", "add")]
