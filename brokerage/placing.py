@@ -14,7 +14,7 @@ from backoffice.models import User
 from backoffice.money import parse_amount
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, gate, trades
+from brokerage import accounts, gate, limits, trades
 from brokerage.models import Instrument, Trade, TradingAccount
 from brokerage.models.trades import SECONDS
 from compliance.models import Membership
@@ -70,7 +70,8 @@ def place(
     """Take a client's trade: its stake is held at once, and a worker buys it at the venue.
 
     `stake` is in the account's currency and never rounded. The same key with the same content returns the first
-    trade; nothing moves twice. Locks the mirror's cash account. Nothing is sent to the venue here.
+    trade; nothing moves twice. Locks the mirror's cash account, and the client's row before it where a trade limit
+    counts the client's trades. Nothing is sent to the venue here.
 
     :raises AccountNotReady: if the account is not open at the venue.
     :raises UnknownInstrument: if the symbol is not offered.
@@ -78,6 +79,7 @@ def place(
     :raises InvalidAmount: if the stake has too many decimals or is not a number.
     :raises StakeOutOfRange: if the stake is below or above the instrument's limits.
     :raises DurationNotOffered: if the duration is outside the instrument's offer.
+    :raises StakeLimit, ExposureLimit, TradeRateLimit: if a trade limit lets it not through.
     :raises InsufficientFunds: if the account's available balance is below the stake.
     :raises KeyReused: if the key was used with other content.
     """
@@ -93,6 +95,7 @@ def place(
     gate.check_may_buy(account, instrument)
     try:
         with transaction.atomic():
+            limits.check(account, instrument, amount, at=at)
             trade = Trade.objects.create(
                 client=account.client,
                 account=account,
@@ -123,6 +126,11 @@ def place(
             trade.save(update_fields=["hold"])
             trades.announce("trade.placed", trade, by=by, at=at, stake=amount, symbol=symbol)
             wake("trading.submit", trade.pk)
+    except limits.LimitReached:
+        # Two requests with one key at the same time: it is the first one's trade that fills the limit.
+        if (first := _placed_before(account, key, content_hash)) is not None:
+            return first
+        raise
     except IntegrityError as found:
         # Two requests with one key at the same time: the second finds the first one's row.
         if "trade_key_once" not in str(found):

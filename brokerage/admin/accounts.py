@@ -19,6 +19,7 @@ from brokerage import accounts, proofs
 from brokerage.admin import shown
 from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.admin.gate import gate_action
+from brokerage.admin.limits import set_action
 from brokerage.models import Trade, TradingAccount
 from compliance.models import Client
 from ledger.admin.shown import entries_text
@@ -56,10 +57,16 @@ class TradingAccountAdmin(ConsoleAdmin):
     )
     subject_type = "trading_account"
     edit_fields = ("markup_rate",)
-    actions_detail = ("prove_now", "close_account", "close_client")
+    actions_detail = ("prove_now", "close_account", "close_client", "limit_client")
     prove_now = prove_now
     close_account = gate_action("close_account", "Order gate of this account", lambda row: row)
     close_client = gate_action("close_client", "Order gate of this client", lambda row: row.client)
+    limit_client = set_action(
+        "limit_client",
+        "Limit this client",
+        "In the place of what holds for every client.",
+        lambda row: row.client,
+    )
     empty_text = "No trading account here. One is opened for each client who signs up."
 
     def get_search_results(

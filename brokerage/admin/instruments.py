@@ -10,6 +10,7 @@ from backoffice.admin.base import ConsoleAdmin
 from backoffice.admin.filters import choice_filter
 from backoffice.admin.record import Record
 from brokerage.admin.gate import gate_action
+from brokerage.admin.limits import set_action
 from brokerage.models import Instrument
 
 
@@ -30,8 +31,14 @@ class InstrumentAdmin(ConsoleAdmin):
         choice_filter("is_offered", "offered", [("True", "Offered"), ("False", "Not offered")]),
         choice_filter("is_suspended", "venue", [("True", "Suspended by the venue"), ("False", "Open")]),
     )
-    actions_detail = ("close_instrument",)
+    actions_detail = ("close_instrument", "limit_instrument")
     close_instrument = gate_action("close_instrument", "Order gate", lambda row: row)
+    limit_instrument = set_action(
+        "limit_instrument",
+        "Limit trading",
+        "For each client alike who has no limit of their own.",
+        lambda row: None,
+    )
     edit_fields = ("is_offered", "min_stake", "max_stake")
     empty_text = "No instrument yet. They are read from the venue within the first minute."
 

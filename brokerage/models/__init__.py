@@ -4,6 +4,7 @@ from brokerage.models.accounts import TradingAccount
 from brokerage.models.differences import Difference
 from brokerage.models.gate import OrderGate
 from brokerage.models.instruments import Instrument
+from brokerage.models.limits import TradeLimit
 from brokerage.models.statements import StatementProof, VenueLine, unconfirmed
 from brokerage.models.trades import Trade
 
@@ -13,6 +14,7 @@ __all__ = [
     "OrderGate",
     "StatementProof",
     "Trade",
+    "TradeLimit",
     "TradingAccount",
     "VenueLine",
     "unconfirmed",

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import fixtures
 from backoffice.models import Currency, Event, Session, User
-from brokerage import differences, gate, trades
+from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Instrument
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
@@ -61,8 +61,11 @@ def everything() -> dict[type[Model], Model]:
         by=world.TESTER,
         at=now,
     )
+    limit = limits.change(
+        None, None, account.currency, limits.Maxima("500.00", "5000.00", 60), by=world.TESTER, at=now, key="limit", reason="Test."
+    )  # fmt: skip
     rows: list[Model] = [
-        difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
+        limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),

@@ -14,8 +14,9 @@ from django.db.models import QuerySet
 
 from backoffice.errors import DomainError
 from backoffice.models import Event
-from brokerage import placing, trades
+from brokerage import limits, placing, trades
 from brokerage.models import Trade
+from compliance.models import Client
 from ledger.models import Entry, Hold
 from tests import world
 from tests.world import NOW, TESTER
@@ -166,3 +167,52 @@ def test_a_purchase_with_a_markup_and_a_settlement_of_one_account_never_deadlock
             lambda trade=bought: trades.record_bought(trade, world.bought(), by=TESTER, at=NOW),
         )
         assert [type(result).__name__ for result in results] == ["Trade", "Trade"]
+
+
+def limited(account):
+    limits.change(
+        None, None, account.currency, limits.Maxima(open_stake="30.00", per_minute=3), by=TESTER, at=NOW,
+        key=world.key(), reason="A race.",
+    )  # fmt: skip
+
+
+def place_many(account):
+    return at_once(*[lambda n=n: world.placed(account, stake=f"1{n}.00") for n in range(6)])
+
+
+def test_trades_placed_at_once_do_not_pass_a_limit_together():
+    account = world.account()
+    limited(account)
+    results = place_many(account)
+    placed = [found for found in results if isinstance(found, Trade)]
+    assert sum(trade.stake for trade in placed) <= 30 and 1 <= len(placed) <= 2
+    assert {found.code for found in results if isinstance(found, DomainError)} == {"EXPOSURE_LIMIT"}
+
+
+def test_twin_without_the_clients_lock_they_pass_it_together(monkeypatch):
+    account = world.account()
+    limited(account)
+    all_have_counted, counted = threading.Barrier(6), limits._counted
+
+    def count_then_wait(*given):
+        found = counted(*given)
+        all_have_counted.wait(10)
+        return found
+
+    monkeypatch.setattr(limits, "_counted", count_then_wait)
+    plain = QuerySet.select_for_update
+    monkeypatch.setattr(
+        QuerySet,
+        "select_for_update",
+        lambda self, **given: self if self.model is Client else plain(self, **given),
+    )
+    assert len([found for found in place_many(account) if isinstance(found, Trade)]) == 6
+
+
+def test_one_key_sent_many_times_at_once_is_one_trade_where_it_fills_the_limit():
+    account = world.account()
+    limits.change(
+        None, None, account.currency, limits.Maxima(per_minute=1), by=TESTER, at=NOW, key=world.key(), reason="A race."
+    )  # fmt: skip
+    results = at_once(*[lambda: world.placed(account, key="once") for _ in range(5)])
+    assert len({trade.pk for trade in results}) == 1

@@ -1,6 +1,7 @@
 """`manage.py load_demo`: demo staff and clients, made through the same verbs as anybody else."""
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import Group
@@ -9,9 +10,10 @@ from django.utils import timezone
 
 import fixtures
 from backoffice.configuration import configuration
-from backoffice.models import User
+from backoffice.models import Currency, User
 from backoffice.who import By
-from brokerage.models import Instrument
+from brokerage import limits
+from brokerage.models import Instrument, TradeLimit
 from compliance import clients
 from compliance.models import Client, Desk
 
@@ -46,4 +48,17 @@ class Command(BaseCommand):
             client = clients.open_client(**row, password=password, at=now, by=By.system("demo")).client
             Client.objects.filter(pk=client.pk).update(desk=desks[number % len(desks)])
             made += 1
+        made += _limit_everyone(now)
         self.stdout.write(f"{made} demo records made." if made else "Demo data is there.")
+
+
+def _limit_everyone(now: datetime) -> int:
+    """A limit for every client, so that the page has one to show; set once, whatever staff make of it later."""
+    if TradeLimit.objects.exists():
+        return 0
+    dollars = Currency.objects.get(code="USD")
+    maxima = limits.Maxima(stake="500.00", open_stake="5000.00", per_minute=60)
+    limits.change(
+        None, None, dollars, maxima, by=By.system("demo"), at=now, key="demo-limit", reason="Set with the demo data."
+    )  # fmt: skip
+    return 1
