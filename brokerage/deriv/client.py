@@ -161,6 +161,9 @@ class DerivClient(Protocol):
 
     async def website_status(self) -> SiteStatus: ...
 
+    async def follow_site_status(self) -> Stream[SiteStatus]:
+        """The present status first, then each change."""
+
     async def logout(self) -> None: ...
 
     async def close(self) -> None:

@@ -239,6 +239,9 @@ class V3Client:
     async def website_status(self) -> SiteStatus:
         return await self._ask({"website_status": 1}, answers.site_status)
 
+    async def follow_site_status(self) -> Subscription[SiteStatus]:
+        return await self._follow({"website_status": 1}, answers.site_status)
+
     async def close(self) -> None:
         await self._connection.close()
 

@@ -45,6 +45,7 @@ class Link:
         self._client: DerivClient | None = None
         self._ended: dict[int, None] = {}
         self._running: set[int] = set()
+        self._site = ""
         self.connections = 0
 
     @property
@@ -82,16 +83,20 @@ class Link:
 
     async def _follow(self, client: DerivClient) -> None:
         """Read what the venue says by itself until the connection ends."""
-        if not self._token:
-            await client.wait_lost()
-            return
         try:
-            # The two sources of every purchase and settlement, followed side by side; if one breaks, both do.
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._follow_contracts(client))
-                both.create_task(self._follow_transactions(client))
+            # The two sources of every purchase and settlement, followed side by side; if one breaks, all do.
+            async with asyncio.TaskGroup() as together:
+                together.create_task(self._follow_site(client))
+                if self._token:
+                    together.create_task(self._follow_contracts(client))
+                    together.create_task(self._follow_transactions(client))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
+
+    async def _follow_site(self, client: DerivClient) -> None:
+        async for site in await client.follow_site_status():
+            self._site = site.status
+            await self._report("site", self.name, site.status)
 
     async def _follow_contracts(self, client: DerivClient) -> None:
         states = aiter(await client.follow_contracts())
@@ -129,7 +134,8 @@ class Link:
         """Ask the venue one question.
 
         A purchase or a sale gets a last look, with nothing between it and the wire: the lease is ours, the deadline
-        ahead, and the order gate, freshly read, lets it through.
+        ahead, and the order gate, freshly read, lets it through. Nothing is bought while the venue is updating: it
+        is about to close the connection, and the answer would be lost.
 
         :raises Halted: if the order gate lets it not through; nothing was sent.
         :raises NotSent: if there is no connection, no lease, or it is too late; nothing was sent.
@@ -148,6 +154,8 @@ class Link:
         def last_look() -> None:
             may_leave()
             self._gate.check(call, arguments)
+            if self._site == "updating" and call != "sell":
+                raise NotSent("VENUE_UPDATING", "The venue is updating.")
 
         may_leave()
         if call not in _ORDERS:

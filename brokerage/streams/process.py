@@ -188,6 +188,8 @@ class Streams:
     async def _report(self, what: str, name: str, *facts: Any) -> None:
         if what == "down":
             self._downs[name] = facts[0]
+        elif what == "site":
+            self._site = facts[0]
         elif what == "quote":
             await self._redis.publish("live:quotes", json.dumps({"link": name, "contract": facts[0]}))
         elif name == PUBLIC:

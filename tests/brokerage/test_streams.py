@@ -9,7 +9,7 @@ import pytest
 from backoffice.cache import async_redis
 from brokerage.deriv.errors import ConnectionLost, Halted, NotAuthorized, NotSent
 from brokerage.deriv.serial import to_json
-from brokerage.deriv.types import Purchase
+from brokerage.deriv.types import Purchase, SiteStatus
 from brokerage.gate import Closed
 from brokerage.streams import leases
 from brokerage.streams.gate_watch import GateWatch
@@ -70,6 +70,7 @@ class Wire:
 
     def __init__(self, refuse=None):
         self.bought, self.lost, self._refuse = 0, asyncio.Event(), refuse
+        self.sites = asyncio.Queue()
 
     async def authorize(self, token):
         if self._refuse:
@@ -84,6 +85,13 @@ class Wire:
         return states()
 
     follow_transactions = follow_contracts
+
+    async def follow_site_status(self):
+        async def statuses():
+            while True:
+                yield SiteStatus(await self.sites.get(), None, None)
+
+        return statuses()
 
     async def buy(self, proposal_id, price, *, last_look):
         last_look()
@@ -175,6 +183,27 @@ def test_nothing_is_bought_once_everything_is_halted(redis):
 def test_without_the_last_look_a_purchase_does_leave(redis, monkeypatch):
     monkeypatch.setattr(GateWatch, "check", lambda self, call, arguments: None)
     assert bought_while_halted(redis) == 1
+
+
+def test_nothing_is_bought_while_the_venue_is_updating(redis):
+    async def work(client):
+        wire, reports = Wire(), []
+        lease, link = link_to(client, [wire], reports)
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        wire.sites.put_nowait("updating")
+        await until(lambda: ("site", "7", "updating") in reports)
+        with pytest.raises(NotSent, match="VENUE_UPDATING"):
+            await link.answer("buy", BUY, still_wanted=lambda: True)
+        wire.sites.put_nowait("up")
+        await until(lambda: ("site", "7", "up") in reports)
+        assert await link.answer("buy", BUY, still_wanted=lambda: True) == to_json(PURCHASE)
+        assert wire.bought == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    in_loop(work)
 
 
 def test_a_broken_connection_comes_back_and_is_reported_so_that_somebody_looks(redis):

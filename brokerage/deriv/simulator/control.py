@@ -5,6 +5,7 @@ It makes tokens, so it is open only where the server is bound to the machine its
 
 import hmac
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from brokerage.deriv.simulator.books import Account, Refusal
+from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
+from brokerage.deriv.simulator.chaos import Chaos
+from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.pulse import Pulse
@@ -33,11 +36,15 @@ class Unacceptable(Exception):
 class Control:
     """The routes under `/simulator/`."""
 
-    def __init__(self, pulse: Pulse, faults: Faults, secret: str | None, is_local: bool) -> None:
+    def __init__(
+        self, pulse: Pulse, faults: Faults, conditions: Conditions, secret: str | None, is_local: bool
+    ) -> None:
         """Without a secret the interface answers only while the server is bound to the machine itself."""
         self._pulse = pulse
         self._engine = pulse.engine
         self._faults = faults
+        self._conditions = conditions
+        self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
 
@@ -46,7 +53,11 @@ class Control:
             Route("/simulator/health", self.health),
             Route("/simulator/accounts/{external_id}", self.put_account, methods=["PUT"]),
             Route("/simulator/accounts/{login_id}/books", self.books),
+            Route("/simulator/accounts/{login_id}/activity", self.activity, methods=["POST"]),
             Route("/simulator/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+            Route("/simulator/conditions", self.conditions, methods=["GET", "POST", "DELETE"]),
+            Route("/simulator/chaos", self.chaos, methods=["GET", "POST", "DELETE"]),
+            Route("/simulator/received", self.received),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -140,19 +151,113 @@ class Control:
             }
         )
 
+    async def activity(self, request: Request) -> Response:
+        """What the client does at the venue without us: money in or out, or a purchase by another application."""
+        try:
+            self._guard(request)
+            line = self._act(request.path_params["login_id"], await self._object(request))
+        except Unacceptable as problem:
+            return JSONResponse({"error": problem.message}, problem.status)
+        except Refusal as refusal:
+            return JSONResponse({"error": refusal.message}, 422)
+        self._pulse.flush(time.time())
+        return JSONResponse({"transaction_id": line.transaction_id, "contract_id": line.contract_id}, 201)
+
+    def _act(self, login_id: str, body: dict[str, Any]) -> Line:
+        try:
+            self._engine.account(login_id)
+            kind = body["kind"]
+            if kind in ("deposit", "withdrawal"):
+                return self._engine.move_money(login_id, kind, Decimal(str(body["amount"])), time.time())
+            if kind != "buy":
+                raise Unacceptable("kind is deposit, withdrawal or buy")
+            stake = Decimal(str(body["stake"]))
+            terms = Terms(
+                contract_type=str(body["contract_type"]), symbol=str(body["symbol"]), basis="stake", amount=stake,
+                duration=int(body["duration"]), unit=str(body["duration_unit"]),
+                currency=self._engine.account(login_id).currency,
+            )  # fmt: skip
+        except KeyError as missing:
+            problem = Unacceptable(f"{missing.args[0]} is missing")
+            if missing.args[0] == login_id:
+                problem = Unacceptable("there is no such account", 404)
+            raise problem from missing
+        except (ArithmeticError, ValueError) as error:
+            raise Unacceptable("an amount or a duration makes no sense") from error
+        app_id = int(body.get("app_id", 0))
+        return self._engine.buy(login_id, terms, stake, Decimal(0), app_id, time.time())[1]
+
     async def faults(self, request: Request) -> Response:
+        """The rules in force."""
+        return await self._kept(
+            request,
+            lambda body: self._faults.add(body).as_json(),
+            self._faults.clear,
+            lambda: {"faults": [fault.as_json() for fault in self._faults.all()]},
+        )
+
+    async def conditions(self, request: Request) -> Response:
+        """What holds for the whole venue."""
+
+        def begin(body: dict[str, Any]) -> dict[str, Any]:
+            if set(body) - {"condition", "seconds"}:
+                raise ValueError("a condition has condition and seconds")
+            seconds = body.get("seconds", 5.0)
+            given = float(seconds) if isinstance(seconds, Decimal) else seconds
+            self._conditions.begin(str(body.get("condition")), given)
+            return {"conditions": self._conditions.as_json()}
+
+        return await self._kept(
+            request, begin, self._conditions.clear, lambda: {"conditions": self._conditions.as_json()}
+        )
+
+    async def chaos(self, request: Request) -> Response:
+        """Random misbehavior with a seed."""
+
+        def told() -> dict[str, Any]:
+            chaos = self._chaos
+            return {"running": chaos.is_running, "seed": chaos.seed, "done": chaos.done}
+
+        def start(body: dict[str, Any]) -> dict[str, Any]:
+            self._chaos.start(body)
+            return told()
+
+        return await self._kept(request, start, self._chaos.stop, told)
+
+    async def received(self, request: Request) -> Response:
+        """The calls that arrived lately, oldest first: which, of which account, when."""
+        try:
+            self._guard(request)
+        except Unacceptable as problem:
+            return JSONResponse({"error": problem.message}, problem.status)
+        call, login_id = request.query_params.get("call"), request.query_params.get("login_id")
+        rows = [
+            {"call": name, "login_id": account, "at": at}
+            for name, account, at in self._conditions.received
+            if call in (None, name) and login_id in (None, account)
+        ]
+        return JSONResponse({"received": rows})
+
+    async def _kept(
+        self,
+        request: Request,
+        add: Callable[[dict[str, Any]], Any],
+        clear: Callable[[], None],
+        told: Callable[[], Any],
+    ) -> Response:
+        """Something with GET to look, POST to add and DELETE to end; a ``ValueError`` is the caller's mistake."""
         try:
             self._guard(request)
             if request.method == "POST":
-                return JSONResponse(self._faults.add(await self._object(request)).as_json(), 201)
+                return JSONResponse(add(await self._object(request)), 201)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except ValueError as problem:
             return JSONResponse({"error": str(problem)}, 422)
         if request.method == "DELETE":
-            self._faults.clear()
+            clear()
             return Response(status_code=204)
-        return JSONResponse({"faults": [fault.as_json() for fault in self._faults.all()]})
+        return JSONResponse(told())
 
     def _guard(self, request: Request) -> None:
         if self._secret is None:

@@ -49,6 +49,9 @@ class Engine:
         self.market = market
         self.rules = rules
         self._events: list[Event] = []
+        # What was asked to go wrong with single contracts; forgotten when the process ends.
+        self._late: dict[int, float] = {}
+        self._refunds: set[int] = set()
         self._load()
 
     def _load(self) -> None:
@@ -67,6 +70,11 @@ class Engine:
             contract = self._rescheduled(stored)
             self._open[contract.login_id][contract.contract_id] = contract
             self._schedule(contract)
+
+    def reload(self) -> None:
+        """Forget what is in memory and read the books from their file, as after a restart."""
+        self._events.clear()
+        self._load()
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -135,6 +143,16 @@ class Engine:
             raise Refusal("TopupVirtualError", "The balance is full already.")
         with self._change():
             return self._book(account, "virtual_credit", missing, at)
+
+    def move_money(self, login_id: str, action: str, amount: Decimal, at: float) -> Line:
+        """A deposit or a withdrawal the client makes at the venue. Refused if the balance does not cover it."""
+        account = self._accounts[login_id]
+        if amount <= 0 or amount != amount.quantize(CENT):
+            raise Refusal("InvalidAmount", "The amount is above zero and has at most two decimals.")
+        if action == "withdrawal" and amount > account.balance:
+            raise Refusal("InsufficientBalance", "The balance does not cover the amount.")
+        with self._change():
+            return self._book(account, action, amount if action == "deposit" else -amount, at)
 
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""
@@ -225,6 +243,14 @@ class Engine:
         with self._change():
             return self._close(contract, "sold", bid, at)
 
+    def settle_late(self, contract_id: int, seconds: float) -> None:
+        """Have a contract wait so much longer between its expiry and its settlement."""
+        self._late[contract_id] = seconds
+
+    def refund(self, contract_id: int) -> None:
+        """Have a contract end cancelled, its price returned."""
+        self._refunds.add(contract_id)
+
     def advance(self, at: float) -> None:
         """Let time pass: contracts that have reached their end expire, and settle ``settle_delay`` later."""
         if not self._due or self._due[0][0] > at:
@@ -237,6 +263,8 @@ class Engine:
                     continue
                 if not contract.is_expired:
                     self._expire(contract)
+                elif contract_id in self._refunds:
+                    self._close(contract, "cancelled", contract.buy_price, at)
                 elif self._has_won(contract):
                     self._close(contract, "won", contract.payout, at)
                 else:
@@ -317,7 +345,8 @@ class Engine:
             if contract.exit_index is None or contract.terms.unit != "t"
             else self.market.time_of(contract.terms.symbol, contract.exit_index)
         )
-        due = end + self.rules.settle_delay if contract.is_expired else end
+        wait = self.rules.settle_delay + self._late.get(contract.contract_id, 0.0)
+        due = end + wait if contract.is_expired else end
         heappush(self._due, (due, contract.contract_id, contract.login_id))
 
     def _expire(self, contract: Contract) -> None:

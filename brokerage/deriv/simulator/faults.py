@@ -1,7 +1,8 @@
-"""Misbehavior on demand: rules that make a call go wrong, a number of times, for one account or for all.
+"""Misbehavior on demand: rules that make a call or a pushed frame go wrong, a number of times, for one account or all.
 
-A fault acts at two moments: ``before`` the engine sees the call and ``after`` it has acted. A new kind is a
-subclass with a ``name``; it becomes available by being defined.
+A fault of a call acts ``before`` the engine sees the call, on what the call has ``done``, and when the answer is
+``deliver``ed. A fault of frames (its name ends so) acts when a frame is delivered that the venue pushes by itself; its
+``call`` is the frame's message type. A new kind is a subclass with a ``name``; it becomes available by being defined.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from brokerage.deriv.simulator.books import Refusal
 
@@ -18,8 +19,25 @@ class DropConnection(Exception):
     """Close this socket now, and send nothing more."""
 
 
-class SwallowAnswer(Exception):
-    """Send no answer to this call."""
+class Wire(Protocol):
+    """The connection a fault's frames go out on."""
+
+    def put(self, text: str) -> None:
+        """Send now."""
+
+    def later(self, seconds: float, text: str) -> None:
+        """Send after so long."""
+
+    def behind(self, seconds: float, text: str) -> None:
+        """Send after the next frame that goes out, and after so long at the latest."""
+
+
+class Venue(Protocol):
+    """What a fault can have the venue do with a contract it sold."""
+
+    def settle_late(self, contract_id: int, seconds: float) -> None: ...
+
+    def refund(self, contract_id: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -37,15 +55,23 @@ class Fault:
 
     name: ClassVar[str] = ""
     kinds: ClassVar[dict[str, type["Fault"]]] = {}
+    of_frames: ClassVar[bool] = False
+    only_call: ClassVar[str | None] = None
+    """The call it concerns when the rule names none."""
 
     def __init_subclass__(cls) -> None:
-        Fault.kinds[cls.name] = cls
+        if cls.name:
+            Fault.kinds[cls.name] = cls
 
     async def before(self) -> None:
         """Raise ``Refusal`` or ``DropConnection`` to keep the engine from acting."""
 
-    def after(self) -> None:
-        """Raise ``DropConnection`` or ``SwallowAnswer`` to keep the answer from the caller."""
+    def done(self, body: dict[str, Any], venue: Venue) -> None:
+        """The call was acted on: change the answer's body or what the venue does next; ``DropConnection`` ends it."""
+
+    def deliver(self, text: str, wire: Wire) -> None:
+        """Send the answer or the frame, or do not."""
+        wire.put(text)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -64,6 +90,7 @@ class DropBeforePurchase(Fault):
     """Closes the socket before the call is acted on: nothing happened."""
 
     name = "drop_before_purchase"
+    only_call = "buy"
 
     async def before(self) -> None:
         raise DropConnection
@@ -73,8 +100,9 @@ class DropAfterPurchase(Fault):
     """Closes the socket after the call was acted on: it happened, and the caller does not know."""
 
     name = "drop_after_purchase"
+    only_call = "buy"
 
-    def after(self) -> None:
+    def done(self, body: dict[str, Any], venue: Venue) -> None:
         raise DropConnection
 
 
@@ -83,8 +111,8 @@ class LoseAnswer(Fault):
 
     name = "lose_answer"
 
-    def after(self) -> None:
-        raise SwallowAnswer
+    def deliver(self, text: str, wire: Wire) -> None:
+        pass
 
 
 class Delay(Fault):
@@ -96,6 +124,34 @@ class Delay(Fault):
         await asyncio.sleep(float(self.seconds))
 
 
+class DelayAnswer(Fault):
+    """Acts on the call at once and sends the answer `seconds` later."""
+
+    name = "delay_answer"
+
+    def deliver(self, text: str, wire: Wire) -> None:
+        wire.later(float(self.seconds), text)
+
+
+class Duplicate(Fault):
+    """Sends the answer twice."""
+
+    name = "duplicate"
+
+    def deliver(self, text: str, wire: Wire) -> None:
+        wire.put(text)
+        wire.put(text)
+
+
+class Reorder(Fault):
+    """Sends the answer after the next frame of the connection, `seconds` later at most."""
+
+    name = "reorder"
+
+    def deliver(self, text: str, wire: Wire) -> None:
+        wire.behind(float(self.seconds), text)
+
+
 class Refuse(Fault):
     """Refuses the call with `code` and `message`."""
 
@@ -103,6 +159,77 @@ class Refuse(Fault):
 
     async def before(self) -> None:
         raise Refusal(self.code, self.message)
+
+
+class RateLimit(Fault):
+    """Refuses the call as one too many."""
+
+    name = "rate_limit"
+
+    async def before(self) -> None:
+        raise Refusal("RateLimit", "You have reached the rate limit for this call.")
+
+
+class WrongProposal(Fault):
+    """Answers with a price one unit above the one asked for. What is bought by its id costs what it really costs."""
+
+    name = "wrong_proposal"
+    only_call = "proposal"
+
+    def done(self, body: dict[str, Any], venue: Venue) -> None:
+        if isinstance(offer := body.get("proposal"), dict):
+            price = offer["ask_price"] + 1
+            offer |= {"ask_price": price, "display_value": str(price)}
+
+
+class LateSettlement(Fault):
+    """The contract bought expires when it should and is settled `seconds` later than that."""
+
+    name = "late_settlement"
+    only_call = "buy"
+
+    def done(self, body: dict[str, Any], venue: Venue) -> None:
+        if isinstance(bought := body.get("buy"), dict):
+            venue.settle_late(bought["contract_id"], float(self.seconds))
+
+
+class Refund(Fault):
+    """The contract bought ends cancelled, its price returned, as where the market's data are missing."""
+
+    name = "refund"
+    only_call = "buy"
+
+    def done(self, body: dict[str, Any], venue: Venue) -> None:
+        if isinstance(bought := body.get("buy"), dict):
+            venue.refund(bought["contract_id"])
+
+
+class LoseFrames(LoseAnswer):
+    """Frames the venue pushes are not sent."""
+
+    name = "lose_frames"
+    of_frames = True
+
+
+class DelayFrames(DelayAnswer):
+    """Frames the venue pushes are sent `seconds` later."""
+
+    name = "delay_frames"
+    of_frames = True
+
+
+class DuplicateFrames(Duplicate):
+    """Frames the venue pushes are sent twice."""
+
+    name = "duplicate_frames"
+    of_frames = True
+
+
+class ReorderFrames(Reorder):
+    """Frames the venue pushes are sent after the next one, `seconds` later at most."""
+
+    name = "reorder_frames"
+    of_frames = True
 
 
 class Faults:
@@ -133,8 +260,8 @@ class Faults:
                 raise ValueError(f"{name} does not fit")
         if not 0 < options.get("times", 1) <= 1_000_000 or not 0 <= options.get("seconds", 1) <= 3600:
             raise ValueError("times is 1 to 1000000, seconds 0 to 3600")
-        if options.get("call") is None and kind.name.endswith("_purchase"):
-            options["call"] = "buy"
+        if options.get("call") is None:
+            options["call"] = kind.only_call
         fault = kind(number=next(self._numbers), **options)
         self._rules.append(fault)
         return fault
@@ -145,10 +272,15 @@ class Faults:
     def clear(self) -> None:
         self._rules.clear()
 
-    def take(self, call: str, login_id: str | None) -> Fault | None:
-        """The rule for this call, used up by one; ``None`` if the call goes its normal way."""
+    def take(self, call: str, login_id: str | None, *, of_frames: bool = False) -> Fault | None:
+        """The rule for this call or pushed frame, used up by one; ``None`` if it goes its normal way."""
         for fault in self._rules:
-            if fault.times > 0 and fault.call in (None, call) and fault.login_id in (None, login_id):
+            if (
+                fault.times > 0
+                and fault.of_frames == of_frames
+                and fault.call in (None, call)
+                and fault.login_id in (None, login_id)
+            ):
                 fault.times -= 1
                 fault.hits += 1
                 return fault

@@ -18,6 +18,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from brokerage.deriv.simulator.clock import Clock
+from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.control import Control
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
@@ -80,9 +81,10 @@ def open_engine(options: Options, at: float) -> Engine:
 def application(engine: Engine, options: Options) -> Starlette:
     """The simulator as an ASGI application: the protocol's socket and the control interface."""
     pulse, faults = Pulse(engine), Faults()
-    hub = Hub(pulse, faults, Limits(options.limits), options.idle_seconds)
+    conditions = Conditions(engine.reload)
+    hub = Hub(pulse, faults, Limits(options.limits), conditions, options.idle_seconds)
     pulse.listeners.append(hub)
-    control = Control(pulse, faults, options.control_secret, options.host in LOCAL_HOSTS)
+    control = Control(pulse, faults, conditions, options.control_secret, options.host in LOCAL_HOSTS)
 
     async def v3(websocket: WebSocket) -> None:
         app_id = websocket.query_params.get("app_id", "")

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from brokerage.deriv.simulator.clock import Clock
+from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.prices import Market
@@ -102,7 +103,7 @@ def make_session() -> Session:
     now = time.time()
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
     account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
-    session = Session("s", 1, Pulse(engine), Faults(), Limits(False))
+    session = Session("s", 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
     session.login_id = account.login_id
     return session
 

@@ -5,8 +5,10 @@ import contextlib
 import itertools
 import logging
 
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Event
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.prices import Quote
@@ -18,11 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 class Hub:
-    def __init__(self, pulse: Pulse, faults: Faults, limits: Limits, idle_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        pulse: Pulse,
+        faults: Faults,
+        limits: Limits,
+        conditions: Conditions,
+        idle_seconds: float = 120.0,
+    ) -> None:
         """A connection on which nothing was asked for ``idle_seconds`` is closed."""
         self._pulse = pulse
         self._faults = faults
         self._limits = limits
+        self._conditions = conditions
+        conditions.close_all, conditions.tell_status = self._close_all, self._tell_status
         self._idle_seconds = idle_seconds
         self._sessions: set[Session] = set()
         self._numbers = itertools.count(1)
@@ -35,19 +46,36 @@ class Hub:
             for code in stream.symbols()
         }
 
+    def _close_all(self) -> None:
+        for session in self._sessions:
+            session.drop()
+
+    def _tell_status(self) -> None:
+        for session in self._sessions:
+            session.status_changed()
+
     def happened(self, events: list[Event], at: float) -> None:
+        if self._conditions.holds("frozen_feed"):
+            return
         for event in events:
             for session in self._sessions:
                 session.happened(event, at)
 
     def ticked(self, quotes: list[Quote], at: float) -> None:
+        if self._conditions.holds("frozen_feed"):
+            return
         for session in self._sessions:
             session.ticked(quotes, at)
 
     async def serve(self, socket: WebSocket, app_id: int) -> None:
-        """One connection, until either side ends it."""
+        """One connection, until either side ends it; none is let in while the venue is away."""
+        if self._conditions.holds("restart"):
+            await socket.send_denial_response(PlainTextResponse("The venue is away.", 503))
+            return
         await socket.accept()
-        session = Session(f"v3-{next(self._numbers)}", app_id, self._pulse, self._faults, self._limits)
+        session = Session(
+            f"v3-{next(self._numbers)}", app_id, self._pulse, self._faults, self._limits, self._conditions
+        )
         self._sessions.add(session)
         writer = asyncio.create_task(self._write(socket, session))
         try:

@@ -193,6 +193,12 @@ def _candles(quotes: list[Quote], length: int) -> list[dict[str, Any]]:
 
 @call("website_status", {"website_status": Field(one_of(1), True), "subscribe": Field(one_of(0, 1))})
 def website_status(session: "Session", request: Request, at: float) -> Answer:
+    stream = session.subscribe(StatusStream(session)) if request.get("subscribe") else None
+    return Answer("website_status", site_status(session.conditions.site_status), stream)
+
+
+def site_status(status: str) -> dict[str, Any]:
+    """The body of a `website_status` frame."""
     per_minute = limits.PER_MINUTE
     currency = {
         "type": "fiat",
@@ -204,7 +210,7 @@ def website_status(session: "Session", request: Request, at: float) -> Answer:
         "transfer_between_accounts": {"fees": {}, "limits": None},
     }
     body = {
-        "site_status": "up",
+        "site_status": status,
         "supported_languages": ["EN"],
         "currencies_config": {code: {**currency, "name": code} for code in CURRENCIES},
         "api_call_limits": {
@@ -214,8 +220,7 @@ def website_status(session: "Session", request: Request, at: float) -> Answer:
             "max_requests_outcome": _limit("portfolio, profit_table, statement", per_minute["outcome"]),
         },
     }
-    stream = session.subscribe(StatusStream(session)) if request.get("subscribe") else None
-    return Answer("website_status", {"website_status": body}, stream)
+    return {"website_status": body}
 
 
 def _limit(applies_to: str, per_minute: int) -> dict[str, Any]:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from brokerage.deriv.simulator.books import Account, Refusal, Terms
+from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine, Event
-from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults, SwallowAnswer
+from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.v3 import account_calls, market_calls, trading_calls  # noqa: F401  (they register the calls)
 from brokerage.deriv.simulator.v3.answers import CALLS, Answer, Call
 from brokerage.deriv.simulator.v3.fields import problems
 from brokerage.deriv.simulator.v3.limits import Limits
-from brokerage.deriv.simulator.v3.streams import Stream
+from brokerage.deriv.simulator.v3.streams import StatusStream, Stream
 from brokerage.deriv.wire import NotJson, decode, encode, redact
 
 logger = logging.getLogger(__name__)
@@ -35,18 +36,22 @@ class Session:
     PROPOSAL_LIFE = 60.0
     """Seconds for which a proposal without a stream can be bought."""
 
-    def __init__(self, name: str, app_id: int, pulse: Pulse, faults: Faults, limits: Limits) -> None:
+    def __init__(
+        self, name: str, app_id: int, pulse: Pulse, faults: Faults, limits: Limits, conditions: Conditions
+    ) -> None:
         self.name = name
         self.app_id = app_id
         self.pulse = pulse
         self.engine: Engine = pulse.engine
         self.faults = faults
         self.limits = limits
+        self.conditions = conditions
         self.login_id: str | None = None
         self.streams: dict[str, Stream] = {}
         self.proposals: dict[str, Quoted] = {}
         self.outgoing: asyncio.Queue[str | None] = asyncio.Queue()
         self.closing = False
+        self._behind: list[str] = []
         self._waiting: set[asyncio.Task[None]] = set()
 
     # ── what comes in ────────────────────────────────────────────────────────────────────────────────
@@ -66,6 +71,8 @@ class Session:
             return
         envelope = _envelope(request)
         called = next((CALLS[key] for key in request if key in CALLS), None)
+        if called is not None:
+            self.conditions.received.append((called.name, self.login_id, time.time()))
         if called is None:
             self._send(
                 {**envelope, "msg_type": "error"}, _error("UnrecognisedRequest", "There is no such call.")
@@ -102,19 +109,17 @@ class Session:
             self._admit(called, request, at)
             answer = called.handler(self, request, at)
             if fault is not None:
-                fault.after()
+                fault.done(answer.body, self.engine)
         except Refusal as refusal:
             self._send({**envelope, "msg_type": _error_type(called, request)}, _refused(refusal))
         except DropConnection:
             self.drop()
-        except SwallowAnswer:
-            logger.info("the answer to %s of %s is lost", called.name, self.login_id)
         except Exception:
             logger.exception("%s failed", called.name)
             problem = _error("InternalServerError", "The venue failed.")
             self._send({**envelope, "msg_type": _error_type(called, request)}, problem)
         else:
-            self._send_answer(answer, envelope)
+            self._send_answer(answer, envelope, fault)
         self.pulse.flush(at)
 
     def _admit(self, called: Call, request: dict[str, Any], at: float) -> None:
@@ -155,6 +160,12 @@ class Session:
 
     # ── what goes out ────────────────────────────────────────────────────────────────────────────────
 
+    def status_changed(self) -> None:
+        """Tell who follows the site's status."""
+        for stream in list(self.streams.values()):
+            if isinstance(stream, StatusStream):
+                self._send_streamed(stream, market_calls.site_status(self.conditions.site_status))
+
     def ticked(self, quotes: list[Quote], at: float) -> None:
         for stream in list(self.streams.values()):
             if stream.wants(quotes[0].symbol):
@@ -166,26 +177,50 @@ class Session:
             for body in stream.happened(event, at):
                 self._send_streamed(stream, body)
 
-    def _send_answer(self, answer: Answer, envelope: dict[str, Any]) -> None:
+    def _send_answer(self, answer: Answer, envelope: dict[str, Any], fault: Fault | None = None) -> None:
         for part in (answer, *answer.more):
             head = {**envelope, "msg_type": part.msg_type}
             if part.stream is not None:
                 part.stream.envelope = envelope
                 head["subscription"] = {"id": part.stream.id}
-            self._send(head, part.body)
+            self._send(head, part.body, fault)
 
     def _send_streamed(self, stream: Stream, body: dict[str, Any]) -> None:
         head = {**stream.envelope, "msg_type": stream.msg_type, "subscription": {"id": stream.id}}
-        self._send(head, body)
+        self._send(head, body, self.faults.take(stream.msg_type, self.login_id, of_frames=True))
 
-    def _send(self, head: dict[str, Any], body: dict[str, Any]) -> None:
+    def _send(self, head: dict[str, Any], body: dict[str, Any], fault: Fault | None = None) -> None:
+        text = encode({**body, **head})
+        if fault is None:
+            self.put(text)
+        else:
+            fault.deliver(text, self)
+
+    def put(self, text: str) -> None:
         if self.closing:
             return
         if self.outgoing.qsize() >= self.OUTGOING:
             logger.warning("connection %s does not read; it is dropped", self.name)
             self.drop()
             return
-        self.outgoing.put_nowait(encode({**body, **head}))
+        self.outgoing.put_nowait(text)
+        if self._behind:
+            behind, self._behind = self._behind, []
+            for each in behind:
+                self.put(each)
+
+    def later(self, seconds: float, text: str) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.put, text)
+
+    def behind(self, seconds: float, text: str) -> None:
+        self._behind.append(text)
+        asyncio.get_running_loop().call_later(seconds, self._catch_up, text)
+
+    def _catch_up(self, text: str) -> None:
+        """Nothing went out meanwhile: what was to go behind it goes now."""
+        if text in self._behind:
+            self._behind.remove(text)
+            self.put(text)
 
     def drop(self) -> None:
         """Close the connection without sending what is still waiting."""

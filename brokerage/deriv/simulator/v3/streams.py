@@ -199,7 +199,7 @@ class TransactionStream(Stream):
 
 
 class StatusStream(Stream):
-    """The site's status; it has nothing to tell until something is about to change."""
+    """The site's status; the session tells it when it changes."""
 
     kind = "website_status"
     msg_type = "website_status"
