@@ -15,6 +15,11 @@ def check(key: str) -> None:
         raise InvalidInput("A key is 1 to 100 printable characters without spaces.", field="key")
 
 
+def is_claimed(*, by: By, verb: str, key: str) -> bool:
+    """Whether this actor has used the key on this verb. Ask under the lock that the verb holds."""
+    return RequestKey.objects.filter(by=by.name, verb=verb, key=key).exists()
+
+
 def claim(*, by: By, verb: str, key: str, content: str, at: datetime) -> None:
     """Keep the key with what it asks for, in the caller's transaction. The same again changes nothing.
 

@@ -17,7 +17,14 @@ from dramatiq.brokers.redis import _RedisConsumer as RedisConsumer
 from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import AgeLimit, Callbacks, Middleware, Retries, ShutdownNotifications, TimeLimit
 
-from jobs.middleware import Correlation, DatabaseConnections, DeadLetters, Heartbeat, JobMetrics
+from jobs.middleware import (
+    Correlation,
+    DatabaseConnections,
+    DeadLetters,
+    Heartbeat,
+    JobMetrics,
+    ScheduledResult,
+)
 
 BELL: Final = "dramatiq:bell"
 _log = logging.getLogger(__name__)
@@ -139,6 +146,7 @@ def make_broker(url: str, middleware: list[Middleware]) -> BellBroker:
             Correlation(),
             DatabaseConnections(),
             JobMetrics(),
+            ScheduledResult(),
             Retries(max_retries=5, min_backoff=1_000, max_backoff=300_000),
             DeadLetters(),
             Heartbeat(),

@@ -113,6 +113,33 @@ class JobMetrics(Middleware):
         )
 
 
+class ScheduledResult(Middleware):
+    """Writes how a scheduled job ended beside its schedule: what staff read as its last result."""
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        name = message.options.get("schedule")
+        if not name:
+            return
+        from jobs.models import Schedule
+
+        told = "done"
+        if isinstance(exception, DomainError):
+            told = f"refused: {exception.code}"
+        elif exception is not None:
+            told = f"failed: {type(exception).__name__}"
+        try:
+            Schedule.objects.filter(name=name).update(last_result=told)
+        except db.Error:
+            _log.exception("the result of scheduled job %s could not be written", name)
+
+
 class Heartbeat(Middleware):
     """Lets the readiness check know that this worker process is alive; writes figures that would fall idle."""
 
@@ -132,15 +159,19 @@ class DeadLetters(Middleware):
     """Records each message that failed for good, for staff to see. Its arguments are kept without secrets."""
 
     def after_nack(self, broker: Broker, message: MessageProxy) -> None:
+        from jobs import dead_letters
         from jobs.models import FailedJob
 
-        error = message._exception
+        error, now = message._exception, timezone.now()
+        # A refusal is an answer, and nobody need decide about it.
+        is_answer = isinstance(error, DomainError)
         try:
             FailedJob.objects.create(
                 queue=message.queue_name,
                 actor=message.actor_name,
                 message_id=message.message_id,
                 arguments=mask(_named(broker, message)),
+                message=dead_letters.kept(message),
                 code=error.code if isinstance(error, DomainError) else "",
                 error=mask_text(
                     f"{type(error).__name__}: {error}" if error is not None else "The message expired."
@@ -148,7 +179,10 @@ class DeadLetters(Middleware):
                 traceback=mask_text(str(message.options.get("traceback") or ""))[:20000],
                 retries=int(message.options.get("retries") or 0),
                 correlation_id=str(message.options.get(OPTION) or ""),
-                failed_at=timezone.now(),
+                failed_at=now,
+                state=FailedJob.State.DISCARDED if is_answer else FailedJob.State.OPEN,
+                decided_at=now if is_answer else None,
+                decided_by=dead_letters.A_REFUSAL if is_answer else "",
             )
         except db.Error:
             # The message itself stays in Redis's dead-letter set; the worker must not stumble over the record.

@@ -13,10 +13,19 @@ from typing import Any
 import dramatiq
 from django.db import transaction
 
+from backoffice import events, keys
+from backoffice.errors import DomainError
+from backoffice.who import By
 from jobs.declare import DEFAULTS, load_actors
 from jobs.models import Schedule
 
 _log = logging.getLogger(__name__)
+
+
+class NoSuchJob(DomainError):
+    """The job that a schedule names is no longer declared."""
+
+    code = "NO_SUCH_JOB"
 
 
 def following(schedule: Schedule, at: datetime.datetime) -> datetime.datetime:
@@ -50,6 +59,35 @@ def send(schedule: Schedule) -> None:
         queue, schedule.actor, (), {}, {"schedule": schedule.name}
     )
     dramatiq.get_broker().enqueue(message)
+
+
+def run_now(schedule: Schedule, *, by: By, at: datetime.datetime, key: str, reason: str) -> None:
+    """Send a scheduled job once, now; its next slot stays what it is. The same key again sends nothing.
+
+    Goes out after the commit. If Redis is gone it is not sent, and its slot comes as planned.
+
+    :raises NoSuchJob: if its actor is gone.
+    :raises KeyReused: if the key was used to run another one.
+    """
+    if schedule.actor not in dramatiq.get_broker().get_declared_actors():
+        raise NoSuchJob(f"There is no job named {schedule.actor} any more.")
+    with transaction.atomic():
+        Schedule.objects.select_for_update(no_key=True).get(pk=schedule.pk)
+        is_known = keys.is_claimed(by=by, verb="schedule.run_now", key=key)
+        keys.claim(by=by, verb="schedule.run_now", key=key, content=schedule.name, at=at)
+        if is_known:
+            return
+        events.record(
+            "schedule.run_now",
+            subject_type="schedule",
+            subject_id=schedule.uuid,
+            by=by,
+            at=at,
+            key=key,
+            payload={"actor": schedule.actor},
+            reason=reason,
+        )
+        transaction.on_commit(lambda: send(schedule))
 
 
 def run_due(at: datetime.datetime, *, send: Callable[[Schedule], None] = send) -> int:

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import signals
 from django.utils import timezone
 
+from backoffice import heartbeat
 from backoffice.admin import ports
 from backoffice.configuration import Configuration
 from backoffice.errors import DomainError
@@ -227,6 +228,19 @@ def test_every_actor_has_a_time_limit_and_says_what_it_does():
     for actor in found:
         assert 0 < actor.options.get("time_limit", 0) <= 3_600_000, actor.actor_name
         assert (actor.fn.__doc__ or "").strip(), actor.actor_name
+
+
+def test_every_actor_backs_off_and_takes_a_refusal_for_an_answer():
+    for actor in our_actors():
+        options = actor.options
+        assert 0 <= options["max_retries"] <= 10, actor.actor_name
+        assert 0 < options["min_backoff"] <= options["max_backoff"] <= 3_600_000, actor.actor_name
+        assert issubclass(DomainError, tuple(options["throws"])), actor.actor_name
+
+
+def test_the_death_of_a_worker_is_noticed_in_under_thirty_seconds():
+    assert heartbeat.GONE_AFTER_SECONDS < 30
+    assert dramatiq.get_broker().heartbeat_timeout < 30_000  # and then its messages go back to their queue
 
 
 def test_every_actor_is_on_the_queue_its_name_says():

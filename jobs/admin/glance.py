@@ -1,37 +1,50 @@
 """Jobs at a glance: queues, processes, the schedule, and what failed for good."""
 
-from datetime import timedelta
 from typing import Any
 
 import dramatiq
 import redis
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_dramatiq.models import Task
 
 from backoffice import heartbeat
-from backoffice.admin import ports, show
-from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin
-from backoffice.admin.filters import choice_filter, period_filter
-from backoffice.admin.ports import Card, Entry, Trouble
+from backoffice.admin import ports, show, timeline
+from backoffice.admin.actions import dialog_action
+from backoffice.admin.base import ConsoleAdmin
+from backoffice.admin.filters import choice_filter
+from backoffice.admin.ports import Entry
 from backoffice.admin.record import Record, Tab
 from backoffice.cache import redis_client
 from backoffice.health import PROCESSES
+from backoffice.who import By
+from jobs import scheduler
+from jobs.admin.dead_letters import failures_table
 from jobs.models import FailedJob, Schedule
 
-RECENT = timedelta(hours=24)
 NAMES = {"worker": "Worker", "scheduler": "Scheduler", "sequencer": "Sequencer", "streams": "Streams"}
 
 # The package's own task table is not kept (its middleware costs nine tenths of the throughput), so it has no page.
 if admin.site.is_registered(Task):
     admin.site.unregister(Task)
+
+
+@dialog_action(
+    title="Run now",
+    button="Run it now",
+    description="It is sent once, now. When it runs next by the clock stays what it is.",
+    permission="jobs.run_schedule",
+    icon="play_arrow",
+)
+def run_now(admin: Any, request: HttpRequest, row: Schedule, form: Any) -> str:
+    data, by = form.cleaned_data, By.user(request.user)  # type: ignore[arg-type]
+    scheduler.run_now(row, by=by, at=timezone.now(), key=data["key"], reason=data["reason"])
+    return "Sent. How it ended stands here as its last result."
 
 
 @admin.register(Schedule)
@@ -40,6 +53,9 @@ class ScheduleAdmin(ConsoleAdmin):
     ordering = ("name",)
     search_fields = ("name",)
     list_filter = (choice_filter("enabled", "state", [("True", "On"), ("False", "Off")]),)
+    actions_detail = ("run_now",)
+    run_now = run_now
+    subject_type = "schedule"
     edit_fields = ("enabled", "every", "at_time", "catch_up")
     list_intro = "What runs by the clock. A change counts from the next run on; times are UTC."
     empty_text = "Nothing is scheduled. The schedule is filled when the back office starts."
@@ -78,6 +94,7 @@ class ScheduleAdmin(ConsoleAdmin):
                 ]),
                 ("What runs?", [("Job", row.actor)]),
             ],
+            timeline=timeline.of("schedule", row.uuid),
             tabs=[Tab("Latest failures", lambda: failures_table(FailedJob.objects.filter(actor=row.actor)))],
         )  # fmt: skip
 
@@ -104,68 +121,6 @@ class ScheduleAdmin(ConsoleAdmin):
               self.last_run(row), row.last_result.capitalize()] for row in Schedule.objects.order_by("name")[:100]],
             empty=self.empty_text,
         )  # fmt: skip
-
-
-@admin.register(FailedJob)
-class FailedJobAdmin(ReadOnlyAdmin):
-    list_display = ("failed", "actor", "error_shown", "retries", "kind")
-    list_display_links = ("actor",)
-    ordering = ("-failed_at",)
-    search_fields = ("actor", "correlation_id")
-    search_help_text = "Job or correlation id"
-    list_filter = (period_filter("failed_at", "time failed"),)
-    empty_text = "Nothing has failed for good. A job that runs out of retries is kept here, with its error."
-    list_intro = "Jobs that will not be tried again by themselves. Refusals are answers: something was asked that could not be done."
-
-    @admin.display(description="Failed")
-    def failed(self, job: FailedJob) -> SafeString:
-        return show.when(job.failed_at)
-
-    @admin.display(description="Error")
-    def error_shown(self, job: FailedJob) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', job.error[:300], job.error[:160])
-
-    @admin.display(description="Kind")
-    def kind(self, job: FailedJob) -> SafeString:
-        return show.badge("Refusal") if job.code else show.badge("Failure", show.WRONG)
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        from django.db.models import Q
-
-        term = search_term.strip()
-        return (queryset.filter(Q(actor=term) | Q(correlation_id=term)) if term else queryset), False
-
-    def record(self, request: HttpRequest, row: FailedJob) -> Record:
-        arguments = [str(value) for value in row.arguments.get("args", [])]
-        arguments += [f"{name} = {value}" for name, value in row.arguments.get("kwargs", {}).items()]
-        return Record(
-            title=row.actor,
-            badge=self.kind(row),
-            why=row.error[:300],
-            facts=[
-                ("What was tried?", [
-                    ("Job", row.actor), ("Queue", row.queue), ("Arguments, without secrets", ", ".join(arguments) or "None"),
-                ]),
-                ("How did it fail?", [
-                    ("Code", row.code), ("Retries", str(row.retries)), ("Failed", show.at(row.failed_at)),
-                    ("Correlation id", format_html('<span class="c-code">{}</span>', row.correlation_id) if row.correlation_id else ""),
-                ]),
-            ],
-            tabs=[Tab("Traceback", lambda: format_html('<pre class="c-pre">{}</pre>', row.traceback))] if row.traceback else [],
-        )  # fmt: skip
-
-
-def failures_table(rows: Any) -> SafeString:
-    """The latest failures, each linked to its page."""
-    return show.table(
-        ["Failed", "Job", "Error", "Kind"],
-        [
-            [show.when(row.failed_at), show.link(row.actor, reverse("admin:jobs_failedjob_change", args=[row.pk])),
-             row.error[:140], show.badge("Refusal") if row.code else show.badge("Failure", show.WRONG)]
-            for row in rows.order_by("-failed_at")[:10]
-        ],
-        empty="Nothing has failed for good.",
-    )  # fmt: skip
 
 
 def _processes() -> SafeString:
@@ -216,30 +171,6 @@ def _queues() -> SafeString:
     )
 
 
-def _failed(request: HttpRequest) -> dict[str, Any]:
-    kept: dict[str, dict[str, Any]] = request.__dict__
-    if "_failed_jobs" not in kept:
-        from django.db.models import Count
-
-        rows = FailedJob.objects.filter(failed_at__gte=timezone.now() - RECENT, code="")
-        kept["_failed_jobs"] = rows.aggregate(count=Count("pk"), latest=Max("failed_at"))
-    return kept["_failed_jobs"]
-
-
-def _trouble(request: HttpRequest) -> Any:
-    found, url = _failed(request), reverse("admin:jobs_failedjob_changelist")
-    if found["count"]:
-        plural = "job" if found["count"] == 1 else "jobs"
-        yield Trouble(
-            "Jobs",
-            f"{found['count']:,} {plural} failed for good in the last day, the latest {show.ago(found['latest'])}.",
-            url,
-            True,
-        )
-    else:
-        yield Trouble("Jobs", "No job has failed for good in the last day.", url)
-
-
 ports.sidebar.register(
     "jobs",
     Entry("Operations", "Jobs at a glance", "admin:jobs_at_a_glance", "monitor_heart", "jobs.view_schedule"),
@@ -250,10 +181,12 @@ ports.sidebar.register(
     Entry("Operations", "Schedule", "admin:jobs_schedule_changelist", "schedule", "jobs.view_schedule"),
     order=20,
 )
-ports.sidebar.register(
-    "failed_jobs",
-    Entry("Operations", "Failed jobs", "admin:jobs_failedjob_changelist", "error", "jobs.view_failedjob",
-          lambda request: int(_failed(request)["count"]), "danger"),
-    order=30,
-)  # fmt: skip
-ports.troubles.register("jobs", Card("jobs.view_failedjob", _trouble), order=10)
+
+
+def _schedules(ids: Any) -> Any:
+    rows = Schedule.objects.filter(uuid__in=ids)
+    return {row.uuid: (row.name, reverse("admin:jobs_schedule_change", args=[row.pk])) for row in rows}
+
+
+ports.subjects.register("schedule", _schedules)
+ports.words.register("schedule.run_now", "Run by hand")
