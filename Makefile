@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice brokerage compliance graphql_api jobs ledger le
 TYPED := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check format venv lock schema docs clean
+.PHONY: help run stop test faults soak check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,18 @@ stop: venv  ## Stop what `make run` started, from another terminal
 
 test: venv  ## Run the tests on two processors (WORKERS=4, PYTEST_ARGS="-k name")
 	@$(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+SEEDS ?= 20
+FIRST ?= 1
+FAULT ?=
+SEED ?= 1
+MINUTES ?= 10
+
+faults: venv  ## Every fault with many seeds (SEEDS=20, FAULT=name); writes docs/faults.md
+	@$(PY) -m tests.faults matrix --seeds $(SEEDS) --first $(FIRST) --fault "$(FAULT)"
+
+soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
+	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(MINUTES)
 
 check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
 	.venv/bin/ruff format --check .

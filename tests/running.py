@@ -2,21 +2,25 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import httpx
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
+from backoffice import embedded
 from backoffice.configuration import ROOT
 from tests import world
 from tests.edges.api import LOG_IN, PLACE, SIGN_UP
@@ -50,19 +54,16 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
 class Running:
     """A running deployment. Processes can be killed and started again by name."""
 
-    def __init__(self, folder: Path, database: str) -> None:
-        self.database = database
+    def __init__(self, folder: Path, database: dict[str, Any], urls: dict[str, str]) -> None:
+        """`database` is what the test's own connection is to be told to see the same one; `urls` its servers'."""
+        self.database, self.urls = database, urls
+        self.commands = {name: [str(ROOT / "manage.py"), *command] for name, command in COMMANDS.items()}
         self.port, self.sim_port = free_port(), free_port()
         self.url, self.sim_url = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.sim_port}"
         self.logs = folder
-        redis_server, _, number = settings.REDIS_URL.rpartition("=" if "db=" in settings.REDIS_URL else "/")
-        joint = "=" if "db=" in settings.REDIS_URL else "/"
-        before, _, _ = settings.DATABASE_URL.rpartition("/")
         self.environment = {
             **os.environ,
-            "DATABASE_URL": f"{before}/{database}",
-            # A logical database of its own: the test process's nudges must not reach these workers twice.
-            "REDIS_URL": f"{redis_server}{joint}{int(number) + 8}",
+            **urls,
             "DATA_DIR": str(folder),
             "SECRET_KEY": settings.SECRET_KEY,
             "FIELD_KEYS": settings.CONFIG.field_keys,
@@ -73,20 +74,32 @@ class Running:
             "DJANGO_SETTINGS_MODULE": "backoffice.settings",
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.servers: Path | None = None  # the folder of servers of its own
 
     def start(self, *names: str) -> None:
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    [sys.executable, str(ROOT / "manage.py"), *COMMANDS[name]],
+                    [sys.executable, *self.commands[name]],
                     env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
 
     def kill(self, name: str) -> None:
         """`kill -9` of the process and its children: nothing is flushed, nothing is given back."""
         process = self._processes.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def pause(self, name: str, paused: bool) -> None:
+        """Have a process stand still, or go on."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._processes[name].pid, signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether a process that was started is gone, by itself."""
+        process = self._processes.get(name)
+        return process is not None and process.poll() is not None
 
     def stop(self) -> None:
         for process in self._processes.values():
@@ -111,8 +124,21 @@ class Running:
 
     def fault(self, fault: str, **given: Any) -> None:
         """Have the simulator misbehave, as often as said (once)."""
-        answer = httpx.post(f"{self.sim_url}/simulator/faults", json={"fault": fault, "times": 1, **given})
+        self.control("faults", {"fault": fault, "times": 1, **given})
+
+    def condition(self, condition: str, seconds: float) -> None:
+        """Have the whole venue misbehave for a while."""
+        self.control("conditions", {"condition": condition, "seconds": seconds})
+
+    def control(self, path: str, body: dict[str, Any]) -> None:
+        answer = httpx.post(f"{self.sim_url}/simulator/{path}", json=body)
         assert answer.status_code == 201, answer.text
+
+    def received(self, call: str, login_id: str) -> list[dict[str, Any]]:
+        """The calls of an account that arrived at the simulator, oldest first."""
+        answer = httpx.get(f"{self.sim_url}/simulator/received", params={"call": call, "login_id": login_id})
+        rows: list[dict[str, Any]] = answer.json()["received"]
+        return rows
 
     def books(self, login_id: str) -> dict[str, Any]:
         """The simulator's own books of an account."""
@@ -201,42 +227,88 @@ def own_database(blocker: Any) -> Iterator[str]:
         connection.close()
         with connection._nodb_cursor() as cursor:
             cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    if template == "template0":
-        with inside(name, blocker):
+    with inside({"NAME": name}, blocker):
+        if template == "template0":
             call_command("migrate", verbosity=0)
-            world.reference()
+        world.reference()  # a test that commits may have left the template empty
     yield name
     with blocker.unblock(), connection._nodb_cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @contextmanager
-def inside(name: str, blocker: Any) -> Iterator[None]:
-    """Have the test's own connection speak to another database meanwhile."""
-    before = connection.settings_dict["NAME"]
+def inside(database: dict[str, Any], blocker: Any) -> Iterator[None]:
+    """Have the test's own connections speak to another database meanwhile, perhaps of another server."""
+    before = {name: connection.settings_dict.get(name) for name in database}
     connection.close()
-    connection.settings_dict["NAME"] = name
+    connection.settings_dict.update(database)
     try:
         with blocker.unblock():
             yield
     finally:
         connection.close()
-        connection.settings_dict["NAME"] = before
+        connection.settings_dict.update(before)
 
 
 @contextmanager
 def running(folder: Path, blocker: Any) -> Iterator[Running]:
     """All processes of a deployment, on a database of their own."""
     with own_database(blocker) as name:
-        with inside(name, blocker):
-            call_command("sync_schedule", verbosity=0)
-        found = Running(folder, name)
-        try:
-            found.start(*COMMANDS)
-            found.wait_ready()
+        before, _, _ = settings.DATABASE_URL.rpartition("/")
+        joint = "=" if "db=" in settings.REDIS_URL else "/"
+        redis_server, _, number = settings.REDIS_URL.rpartition(joint)
+        urls = {
+            "DATABASE_URL": f"{before}/{name}",
+            # A logical database of its own: the test process's nudges must not reach these workers twice.
+            "REDIS_URL": f"{redis_server}{joint}{int(number) + 8}",
+        }
+        with _all_running(Running(folder, {"NAME": name}, urls), blocker) as found:
             yield found
-        finally:
-            found.stop()
+
+
+@contextmanager
+def on_own_servers(folder: Path, blocker: Any, crashes: Path | None = None) -> Iterator[Running]:
+    """All processes of a deployment, on a PostgreSQL and a Redis of their own that may be killed.
+
+    With a folder for `crashes`, the workers die at the steps that are armed there (`tests/faults/crashing.py`).
+    """
+    data_dir = Path(tempfile.mkdtemp(prefix="nexus-faults-"))
+    data_dir.chmod(0o711)
+    embedded.start(data_dir, dies_with_us=True)
+    try:
+        urls = {
+            "DATABASE_URL": embedded.database_url(data_dir),
+            "REDIS_URL": f"{embedded.redis_url(data_dir).partition('?')[0]}?db=0",
+        }
+        database: dict[str, Any] = dict(dj_database_url.parse(urls["DATABASE_URL"]))
+        known = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+        found = Running(folder, {name: database[name] for name in known}, urls)
+        found.servers = data_dir
+        if crashes is not None:
+            from tests.faults.stage import worker_command
+
+            found.environment["CRASHES"] = str(crashes)
+            found.commands["workers"] = worker_command()
+        with inside(found.database, blocker):
+            call_command("migrate", verbosity=0)
+            world.reference()
+        with _all_running(found, blocker):
+            yield found
+    finally:
+        embedded.stop(data_dir)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextmanager
+def _all_running(found: Running, blocker: Any) -> Iterator[Running]:
+    with inside(found.database, blocker):
+        call_command("sync_schedule", verbosity=0)
+    try:
+        found.start(*COMMANDS)
+        found.wait_ready()
+        yield found
+    finally:
+        found.stop()
 
 
 def read_log(folder: Path, name: str) -> list[dict[str, Any]]:

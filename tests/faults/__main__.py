@@ -1,0 +1,130 @@
+"""`make faults` and `make soak`: on servers of their own, whatever else runs on this machine.
+
+python -m tests.faults matrix --seeds 20 [--fault NAME] [--first 1]
+python -m tests.faults soak --seed 1 --minutes 10
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.matrix import Row
+    from tests.faults.stage import Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    matrix = kinds.add_parser("matrix", help="every fault with many seeds")
+    matrix.add_argument("--seeds", type=int, default=20)
+    matrix.add_argument("--first", type=int, default=1, help="the first seed")
+    matrix.add_argument("--fault", default="", help="only this one")
+    soak = kinds.add_parser("soak", help="clients trade while faults fall")
+    soak.add_argument("--seed", type=int, default=1)
+    soak.add_argument("--minutes", type=float, default=10.0)
+    return parser.parse_args()
+
+
+@contextmanager
+def ready() -> "Iterator[Stage]":
+    """Django on servers made for this run, and everything started."""
+    folder = Path(tempfile.mkdtemp(prefix="nexus-faults-logs-"))
+    os.environ.update(
+        DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
+        DATABASE_URL="postgres://nobody@127.0.0.1:1/none", REDIS_URL="redis://127.0.0.1:1/0",
+    )  # fmt: skip
+    import django
+
+    from backoffice.configuration import Configuration
+
+    Configuration.model_config["env_file"] = None
+    django.setup()
+    from tests.faults.stage import stage
+    from tests.running import inside
+
+    blocker: Any = SimpleNamespace(unblock=nullcontext)
+    say(f"logs in {folder}")
+    with stage(folder, blocker) as found, inside(found.running.database, blocker):
+        yield found
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def run_matrix(given: argparse.Namespace) -> int:
+    from tests.faults import matrix
+    from tests.faults.checks import check_books
+    from tests.faults.scenarios import SCENARIOS
+
+    chosen = [SCENARIOS[given.fault]] if given.fault else list(SCENARIOS.values())
+    seeds = range(given.first, given.first + given.seeds)
+    with ready() as stage:
+        rows = list(matrix.rows(stage, chosen, seeds, say).values())
+        books = check_books()
+    text = page(rows, seeds, books)
+    if given.fault:
+        say(text)
+    else:
+        PAGE.write_text(text)
+        say(f"wrote {PAGE.relative_to(ROOT)}")
+    problems = [problem for row in rows for problem in row.problems] + books
+    for problem in problems:
+        say(problem)
+    return 1 if problems else 0
+
+
+def page(rows: "list[Row]", seeds: range, books: list[str]) -> str:
+    """`docs/faults.md`."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    lines = [
+        "# What falls over, and what becomes of it",
+        "",
+        f"Written by `make faults SEEDS={len(seeds)}` on {datetime.now(UTC):%Y-%m-%d}, from commit {commit.stdout.strip() or 'unknown'}, "
+        f"with {os.cpu_count()} processors, Python {platform.python_version()}; seeds {seeds[0]} to {seeds[-1]}. One row by itself: "
+        "`make faults FAULT=lease_lost FIRST=7 SEEDS=1`.",
+        "",
+        "Real processes on a PostgreSQL and a Redis of their own, against the simulator; each run has a client of its own. After each, "
+        "every trade must be final and the simulator's own books are compared with ours.",
+        "",
+        "| fault | name | runs | trades | bought twice | lost | not final | mirror unequal | failed runs | longest to the last end |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *(
+            f"| {row.scenario.words} | `{row.scenario.name}` | {row.runs} | {row.findings.trades} | {len(row.findings.bought_twice)} "
+            f"| {len(row.findings.lost)} | {len(row.findings.stuck)} | {len(row.findings.unequal)} | {len(row.failed)} | {row.longest:.0f} s |"
+            for row in rows
+        ),
+        "",
+        f"{sum(row.runs for row in rows)} runs, {sum(row.findings.trades for row in rows)} trades. The ledger recomputed from its postings "
+        f"and the event log's chain afterwards: {len(books)} problems.",
+    ]  # fmt: skip
+    problems = [f"- {problem}" for row in rows for problem in row.problems] + [f"- {each}" for each in books]
+    return "\n".join([*lines, *(["", "## Problems", "", *problems] if problems else []), ""])
+
+
+def run_soak(given: argparse.Namespace) -> int:
+    from tests.faults import soak
+
+    with ready() as stage:
+        report = soak.soak(stage, given.seed, given.minutes * 60, say)
+    say(soak.told(report))
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    given = arguments()
+    sys.exit(run_matrix(given) if given.kind == "matrix" else run_soak(given))

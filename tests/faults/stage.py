@@ -1,0 +1,190 @@
+"""Where faults fall: a running deployment on servers of its own, clients that never give up, workers that come back."""
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import httpx
+import redis
+from django.db import connection
+
+from backoffice import embedded
+from backoffice.configuration import ROOT
+from backoffice.embedded import postgres, processes
+from backoffice.embedded import redis as embedded_redis
+from brokerage.models import Trade, TradingAccount
+from jobs.broker import make_broker
+from tests.running import LiveApp, Running, on_own_servers, until
+
+SELL = """mutation($id: ID!, $key: String!) { sellTrade(id: $id, key: $key) {
+    ... on TradeAnswer { trade { state } } ... on Problem { code } } }"""
+PATIENCE = 120.0
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Client:
+    """A client app with its account. It asks again, with the same key, until it is answered."""
+
+    app: LiveApp
+    draw: random.Random
+    login_id: str = ""
+    pk: int = 0
+    placed: list[str] = field(default_factory=list)
+    errors: int = 0
+
+    def insist(self, ask: Callable[[], Any]) -> Any:
+        """The first answer that is no failure of ours or of the wire."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return ask()
+            except (httpx.HTTPError, AssertionError, ValueError):
+                self.errors += 1
+                assert time.monotonic() < end, "the API did not come back"
+                time.sleep(0.3)
+
+    def place(self, **given: Any) -> str:
+        """A trade with terms drawn by the seed. Its stake is its own, so that no two look the same."""
+        stake = 100 + next(_numbers) % 900 + self.draw.randrange(100) / 100
+        terms = {
+            "side": self.draw.choice(["CALL", "PUT"]),
+            "stake": f"{stake:.2f}",
+            "duration": self.draw.randrange(1, 6),
+            "key": f"seed-{next(_numbers)}-{self.login_id}",
+            **given,
+        }
+        answer = self.insist(lambda: self.app.try_to_place(**terms))
+        trade = answer.get("trade")
+        if trade is None:
+            return str(answer["code"])
+        self.placed.append(trade["id"])
+        return str(trade["id"])
+
+    def trade(self, trade_id: str) -> Any:
+        return self.insist(lambda: self.app.trade(trade_id))
+
+    def reaches(self, trade_id: str, *states: str) -> bool:
+        """Wait until a trade is in one of these states or final; whether it is one of these."""
+
+        def there() -> Any:
+            found = self.trade(trade_id)
+            return found if found["state"] in states or found["isFinal"] else None
+
+        return until(there, f"{trade_id} is one of {states}", PATIENCE)["state"] in states
+
+    def sell(self, trade_id: str) -> None:
+        key = f"sell-{next(_numbers)}"
+        self.insist(lambda: self.app.data(SELL, id=trade_id, key=key))
+
+    def finish(self) -> None:
+        """Wait until everything this client placed is final."""
+        for trade_id in self.placed:
+            until(lambda trade_id=trade_id: self.trade(trade_id)["isFinal"], f"{trade_id} is final", PATIENCE)  # type: ignore[misc]
+
+
+class Stage:
+    """The deployment, and what can be done to it."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.redis: Any = redis.Redis.from_url(running.urls["REDIS_URL"], decode_responses=True)
+        self._broker = make_broker(running.urls["REDIS_URL"], [])
+        self.crashes = Path(running.environment["CRASHES"])
+        self._lock = threading.Lock()  # one restart at a time, whoever asks
+
+    def client(self, seed: int) -> Client:
+        app = LiveApp(self.running)
+        found = Client(app, random.Random(seed))
+        found.insist(app.sign_up)
+        until(lambda: found.insist(app.account)["state"] == "active", "the demo account is active", PATIENCE)
+        found.login_id = found.insist(app.account)["loginId"]
+        found.pk = TradingAccount.objects.values_list("pk", flat=True).get(login_id=found.login_id)
+        connection.close()
+        return found
+
+    def fault(self, client: Client, fault: str, **given: Any) -> None:
+        self.running.fault(fault, login_id=client.login_id, **given)
+
+    def arm(self, client: Client, step: str) -> None:
+        """Have the worker that comes to this step of this client's trade die there."""
+        (self.crashes / f"{step}.{client.pk}").touch()
+
+    def send_again(self, actor: str, *args: Any) -> None:
+        """The message of a job once more, as a queue that delivers twice would."""
+        message: dramatiq.Message[Any] = dramatiq.Message(actor.partition(".")[0], actor, args, {}, {})
+        self._broker.declare_queue(message.queue_name)
+        self._broker.enqueue(message)
+
+    def restart(self, name: str) -> None:
+        with self._lock:
+            self.running.kill(name)
+            self.running.start(name)
+
+    def bring_back(self, name: str) -> None:
+        """What the supervisor does in a real deployment: what died by itself is started again."""
+        with self._lock:
+            if self.running.has_ended(name):
+                self.running.start(name)
+
+    def restart_redis(self) -> None:
+        """Killed, and started again on what it had written."""
+        assert self.running.servers is not None
+        with self._lock:
+            pid = processes.read_pid(embedded_redis._pid_file(self.running.servers))
+            assert pid is not None
+            processes.end(pid, processes.signal.SIGKILL, seconds=10)
+            embedded.start(self.running.servers)
+
+    def restart_postgresql(self) -> None:
+        """Every session cut and no checkpoint, as when the machine goes down; then crash recovery."""
+        assert self.running.servers is not None
+        with self._lock:
+            pid = processes.read_pid(postgres._data(self.running.servers) / "postmaster.pid")
+            assert pid is not None
+            processes.end(pid, processes.signal.SIGQUIT, seconds=30)
+            embedded.start(self.running.servers)
+        connection.close()
+
+
+def _keep_workers(stage: Stage, ended: threading.Event) -> None:
+    while not ended.wait(0.1):
+        stage.bring_back("workers")
+
+
+@contextmanager
+def stage(folder: Path, blocker: Any) -> Iterator[Stage]:
+    """A deployment on its own servers, whose workers crash where they are told to, and come back."""
+    crashes = folder / "crashes"
+    crashes.mkdir(parents=True)
+    ended = threading.Event()
+    with on_own_servers(folder, blocker, crashes=crashes) as running:
+        found = Stage(running)
+        keeper = threading.Thread(target=_keep_workers, args=(found, ended), daemon=True)
+        keeper.start()
+        try:
+            yield found
+        finally:
+            ended.set()
+            keeper.join(5)
+
+
+def trade_of(client: Client, trade_id: str) -> int:
+    """A trade's primary key, for messages of jobs."""
+    try:
+        return int(Trade.objects.values_list("pk", flat=True).get(uuid=trade_id))
+    finally:
+        connection.close()
+
+
+def worker_command() -> list[str]:
+    """The workers as `rundramatiq` runs them, but with the module that crashes them, which loads the actors."""
+    options = ["--path", str(ROOT), "--processes", "1", "--threads", "8", "--skip-logging"]
+    return ["-m", "dramatiq", *options, "django_dramatiq.setup", "tests.faults.crashing"]
