@@ -67,13 +67,13 @@ def say(text: str) -> None:
 
 
 def run_matrix(given: argparse.Namespace) -> int:
-    from tests.faults import matrix
-    from tests.faults.checks import check_books
-    from tests.faults.scenarios import SCENARIOS
-
-    chosen = [SCENARIOS[given.fault]] if given.fault else list(SCENARIOS.values())
     seeds = range(given.first, given.first + given.seeds)
     with ready() as stage:
+        from tests.faults import matrix
+        from tests.faults.checks import check_books
+        from tests.faults.scenarios import SCENARIOS
+
+        chosen = [SCENARIOS[given.fault]] if given.fault else list(SCENARIOS.values())
         rows = list(matrix.rows(stage, chosen, seeds, say).values())
         books = check_books()
     text = page(rows, seeds, books)
@@ -117,9 +117,9 @@ def page(rows: "list[Row]", seeds: range, books: list[str]) -> str:
 
 
 def run_soak(given: argparse.Namespace) -> int:
-    from tests.faults import soak
-
     with ready() as stage:
+        from tests.faults import soak
+
         report = soak.soak(stage, given.seed, given.minutes * 60, say)
     say(soak.told(report))
     return 1 if report.problems else 0
