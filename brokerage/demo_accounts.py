@@ -1,19 +1,13 @@
 """Demo accounts at the venue: opened by the simulator's own desk, which answers the same to the same request."""
 
-from typing import Final
-from urllib.parse import urlsplit
-
 import httpx
-from django.conf import settings
 
 from backoffice.money import parse_amount
 from backoffice.who import By
-from brokerage import accounts
-from brokerage.deriv.errors import MalformedAnswer, NotSent
+from brokerage import accounts, simulated_venue
+from brokerage.deriv.errors import MalformedAnswer
 from brokerage.models import TradingAccount
 from brokerage.translation import Clock
-
-TIMEOUT_SECONDS: Final = 10.0
 
 
 def open_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
@@ -24,20 +18,8 @@ def open_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
     """
     if account.state != TradingAccount.State.OPENING:
         return account
-    venue = urlsplit(settings.CONFIG.venue_url)
-    scheme = "https" if venue.scheme == "wss" else "http"
-    try:
-        answer = httpx.put(
-            f"{scheme}://{venue.netloc}/simulator/accounts/{account.uuid}",
-            json={
-                "currency": account.currency_id,
-                "balance": f"{account.opening_balance:f}",
-                "is_demo": True,
-            },
-            timeout=TIMEOUT_SECONDS,
-        )
-    except httpx.HTTPError as found:
-        raise NotSent("NO_CONNECTION", f"The venue cannot be reached: {type(found).__name__}.") from found
+    body = {"currency": account.currency_id, "balance": f"{account.opening_balance:f}", "is_demo": True}
+    answer = simulated_venue.ask("PUT", f"accounts/{account.uuid}", body)
     if answer.status_code != httpx.codes.OK:
         raise MalformedAnswer("BAD_ANSWER", f"The venue answered {answer.status_code} to opening an account.")
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,6 +19,7 @@ from backoffice.admin.ports import Card, Entry, Trouble
 from backoffice.admin.record import Record
 from backoffice.who import By
 from brokerage import gate
+from brokerage.admin import venue_faults
 from brokerage.models import OrderGate, Trade
 
 LIST = "admin:brokerage_ordergate_changelist"
@@ -119,6 +120,12 @@ class OrderGateAdmin(ReadOnlyAdmin):
     empty_text = "Nothing is closed, and nothing ever was: everything trades."
     halt_everything, resume_everything = halt_everything, resume_everything
     change_this = gate_action("change_this", "Change", lambda row: row.target)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            *venue_faults.urls(self.admin_site.admin_view, self.admin_site.each_context),
+            *super().get_urls(),
+        ]
 
     @admin.display(description="For")
     def name(self, row: OrderGate) -> str:

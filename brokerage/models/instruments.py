@@ -43,6 +43,7 @@ class Instrument(HistoricalModel):
     objects = InstrumentQuerySet.as_manager()
 
     class Meta:
+        permissions = [("set_venue_faults", "Can make the simulated venue misbehave")]
         constraints = [
             models.CheckConstraint(condition=Q(pip__gt=0), name="instrument_pip_positive"),
             models.CheckConstraint(

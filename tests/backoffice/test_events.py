@@ -159,9 +159,13 @@ def test_an_event_that_commits_late_gets_a_later_position_and_is_not_lost():
     begun.wait(10)
     record(name="quick")
     assert sequencer.sequence().positions == [1]
+    last = Event.objects.latest("position")
     finish.set()
     thread.join()
     assert sequencer.sequence().positions == [2]
+    # Who goes on from the last position misses nothing; the twin, who goes on from the last id, skips an event.
+    assert [event.name for event in Event.objects.filter(position__gt=last.position)] == ["slow"]
+    assert not Event.objects.filter(id__gt=last.id).exists()
     assert list(Event.objects.order_by("position").values_list("name", flat=True)) == ["quick", "slow"]
     assert Event.objects.get(name="slow").pk < Event.objects.get(name="quick").pk
     assert sequencer.verify().first_break is None

@@ -5,6 +5,7 @@ python -m tests.faults soak --seed 1 --minutes 10
 """
 
 import argparse
+import logging
 import os
 import platform
 import subprocess
@@ -53,6 +54,7 @@ def ready() -> "Iterator[Stage]":
 
     Configuration.model_config["env_file"] = None
     django.setup()
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     from tests.faults.stage import stage
     from tests.running import inside
 

@@ -42,7 +42,7 @@ def crash(step: str, account_id: object) -> None:
     os._exit(137)
 
 
-def _around(module: Any, name: str, wrap: Callable[..., Any]) -> None:
+def around(module: Any, name: str, wrap: Callable[..., Any]) -> None:
     plain = getattr(module, name)
     setattr(module, name, functools.wraps(plain)(functools.partial(wrap, plain)))
 
@@ -85,8 +85,8 @@ def _recording(step: str) -> Callable[..., Any]:
 
 if "CRASHES" in os.environ:
     load_actors()
-    _around(trades, "begin_submission", _begin_submission)
-    _around(venue, "ask", _ask)
-    _around(venue, "_listen", _listen)
-    _around(trades, "record_bought", _recording("buy"))
-    _around(trades, "settle", _recording("settle"))
+    around(trades, "begin_submission", _begin_submission)
+    around(venue, "ask", _ask)
+    around(venue, "_listen", _listen)
+    around(trades, "record_bought", _recording("buy"))
+    around(trades, "settle", _recording("settle"))

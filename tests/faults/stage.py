@@ -117,6 +117,9 @@ class Stage:
         """Have the worker that comes to this step of this client's trade die there."""
         (self.crashes / f"{step}.{client.pk}").touch()
 
+    def disarm(self, client: Client, step: str) -> None:
+        (self.crashes / f"{step}.{client.pk}").unlink(missing_ok=True)
+
     def send_again(self, actor: str, *args: Any) -> None:
         """The message of a job once more, as a queue that delivers twice would."""
         message: dramatiq.Message[Any] = dramatiq.Message(actor.partition(".")[0], actor, args, {}, {})
@@ -187,4 +190,11 @@ def trade_of(client: Client, trade_id: str) -> int:
 def worker_command() -> list[str]:
     """The workers as `rundramatiq` runs them, but with the module that crashes them, which loads the actors."""
     options = ["--path", str(ROOT), "--processes", "1", "--threads", "8", "--skip-logging"]
-    return ["-m", "dramatiq", *options, "django_dramatiq.setup", "tests.faults.crashing"]
+    return [
+        "-m",
+        "dramatiq",
+        *options,
+        "django_dramatiq.setup",
+        "tests.faults.crashing",
+        "tests.faults.unguarded",
+    ]
