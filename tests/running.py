@@ -41,14 +41,14 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = 30.0, every: float = 0.05) -> Any:
     """What `true` returns as soon as it is; fails with `what` after so many seconds."""
     end = time.monotonic() + seconds
     while True:
         if found := true():
             return found
         assert time.monotonic() < end, f"still not after {seconds:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 class Running:

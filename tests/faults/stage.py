@@ -78,7 +78,7 @@ class Client:
             found = self.trade(trade_id)
             return found if found["state"] in states or found["isFinal"] else None
 
-        return until(there, f"{trade_id} is one of {states}", PATIENCE)["state"] in states
+        return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.2)["state"] in states
 
     def sell(self, trade_id: str) -> None:
         key = f"sell-{next(_numbers)}"
@@ -87,7 +87,12 @@ class Client:
     def finish(self) -> None:
         """Wait until everything this client placed is final."""
         for trade_id in self.placed:
-            until(lambda trade_id=trade_id: self.trade(trade_id)["isFinal"], f"{trade_id} is final", PATIENCE)  # type: ignore[misc]
+            until(
+                lambda trade_id=trade_id: self.trade(trade_id)["isFinal"],
+                f"{trade_id} is final",
+                PATIENCE,
+                every=0.3,
+            )  # type: ignore[misc]
 
 
 class Stage:
