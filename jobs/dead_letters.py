@@ -18,6 +18,7 @@ from dramatiq.errors import BrokerError
 from backoffice import events, keys
 from backoffice.errors import DomainError, InvalidInput
 from backoffice.who import By
+from jobs.declare import is_declared
 from jobs.models import FailedJob
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def check_may_replay(job: FailedJob) -> None:
     check_may_decide(job)
     if not job.message:
         raise NotReplayable("Its message was not kept; it cannot be sent again.")
-    if job.actor not in dramatiq.get_broker().get_declared_actors():
+    if not is_declared(job.actor):
         raise NotReplayable(f"There is no job named {job.actor} any more; it cannot be sent again.")
 
 

@@ -85,6 +85,12 @@ def actor(
     return declare
 
 
+def is_declared(name: str) -> bool:
+    """Whether there is an actor of this name, in whatever process this is asked: the web process runs none of them."""
+    load_actors()
+    return name in dramatiq.get_broker().get_declared_actors()
+
+
 def load_actors() -> None:
     """Import every module of `jobs.actors`, which declares them all. A second call does nothing."""
     import importlib

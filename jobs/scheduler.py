@@ -16,7 +16,7 @@ from django.db import transaction
 from backoffice import events, keys
 from backoffice.errors import DomainError
 from backoffice.who import By
-from jobs.declare import DEFAULTS, load_actors
+from jobs.declare import DEFAULTS, is_declared, load_actors
 from jobs.models import Schedule
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def run_now(schedule: Schedule, *, by: By, at: datetime.datetime, key: str, reas
     :raises NoSuchJob: if its actor is gone.
     :raises KeyReused: if the key was used to run another one.
     """
-    if schedule.actor not in dramatiq.get_broker().get_declared_actors():
+    if not is_declared(schedule.actor):
         raise NoSuchJob(f"There is no job named {schedule.actor} any more.")
     with transaction.atomic():
         Schedule.objects.select_for_update(no_key=True).get(pk=schedule.pk)

@@ -13,7 +13,7 @@ from backoffice.admin import ports, show
 from backoffice.models import Event
 
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
-SILENT: Final = {"state", "steps", "user", "session", "known", "about", "key", "lines"}
+SILENT: Final = {"state", "kind", "steps", "user", "session", "known", "about", "key", "lines"}
 AT_MOST: Final = 60
 
 

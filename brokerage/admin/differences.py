@@ -123,14 +123,13 @@ class DifferenceAdmin(ReadOnlyAdmin):
                 ]),
             ],
             timeline=timeline.of("difference", row.uuid),
+            above=_candidates(row),
         )  # fmt: skip
 
 
 def _sides(row: Difference) -> list[tuple[str, Any]]:
-    """Our word and the venue's, or the contracts that fit beside the trade they would be."""
+    """Our word and the venue's."""
     code, digits = row.account.currency_id, row.account.currency.exponent
-    if row.kind == Difference.Kind.TWO_CANDIDATES and row.trade is not None:
-        return [("Our trade, and the contracts that fit", _candidates(row))]
     words = {"ours": "We say", "venues": "The venue says", "unexplained": "Unexplained", "missing": "Missing",
              "before": "Before", "now": "Now"}  # fmt: skip
     shown_sides: list[tuple[str, Any]] = []
@@ -141,9 +140,11 @@ def _sides(row: Difference) -> list[tuple[str, Any]]:
     return shown_sides
 
 
-def _candidates(row: Difference) -> SafeString:
+def _candidates(row: Difference) -> SafeString | str:
+    """The contracts that fit, each below the other under the trade they would be."""
     trade = row.trade
-    assert trade is not None and trade.submitted_at is not None
+    if row.kind != Difference.Kind.TWO_CANDIDATES or trade is None or trade.submitted_at is None:
+        return ""
     code, digits = row.account.currency_id, row.account.currency.exponent
     ours = ["Our trade", shown.what(trade), show.money(trade.stake, code, digits),
             show.money(trade.offered_payout, code, digits), show.at(trade.submitted_at)]  # fmt: skip
@@ -152,7 +153,10 @@ def _candidates(row: Difference) -> SafeString:
          show.money(each.payout, code, digits), show.at(instant(each.purchase_time))]
         for each in candidates_of(row)
     ]  # fmt: skip
-    return show.table(["", "Terms", "Price", "Payout", "Sent or bought"], [ours, *theirs], right=(2, 3))
+    table = show.table(["Which", "Terms", "Price", "Payout", "Sent or bought"], [ours, *theirs], right=(2, 3))
+    return format_html(
+        '<section class="c-card"><h3>Our trade, and the contracts that fit</h3>{}</section>', table
+    )
 
 
 def statement_table(account: TradingAccount) -> SafeString:

@@ -1,21 +1,21 @@
-"""Runs a fault with many seeds, and says what became of every trade. `make faults` writes `docs/faults.md` from it."""
+"""Runs faults with many seeds, and says what became of every trade. `make faults` writes `docs/faults.md` from it."""
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 
 from django.db import connection
 
+from brokerage.models import TradingAccount
 from tests.faults.checks import Findings, check, wait_confirmed
 from tests.faults.scenarios import Scenario
 from tests.faults.stage import Client, Stage
 
-SIDE_BY_SIDE = 10
-# Of a fault that everybody feels: each falls on all the clients that trade then.
-AT_A_TIME = 4
+# How many run at the same time; and how many before their accounts are checked and closed, so that what comes later
+# is not slowed down by connections nobody needs any more. Where everybody feels a fault, fewer.
+BESIDE, ALONE = (10, 60), (4, 12)
 
 
 @dataclass
@@ -68,30 +68,40 @@ def rows(
     seeds: Sequence[int],
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Row]:
-    """Every fault with every seed: those of one account side by side, a few of those that everybody feels."""
+    """Every fault with every seed: many of those side by side that concern one account, fewer that everybody feels."""
     wanted = list(scenarios)
-    beside = [(scenario, seed) for seed in seeds for scenario in wanted if not scenario.alone]
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        runs = list(pool.map(lambda one: run(stage, *one), beside))
-    say(f"{len(runs)} runs side by side are done")
-    for scenario in wanted:
-        if scenario.alone:
-            with ThreadPoolExecutor(AT_A_TIME) as pool:
-                runs += pool.map(partial(run, stage, scenario), seeds)
-            say(f"{scenario.name} is done")
-    return {
-        scenario.name: _row(stage, scenario, [one for one in runs if one.scenario is scenario])
-        for scenario in wanted
-    }
+    found = {scenario.name: Row(scenario) for scenario in wanted}
+    for alone, (at_once, in_a_batch) in ((False, BESIDE), (True, ALONE)):
+        pairs = [(scenario, seed) for seed in seeds for scenario in wanted if scenario.alone == alone]
+        for batch in _batches(pairs, in_a_batch):
+            with ThreadPoolExecutor(at_once) as pool:
+                runs = list(pool.map(lambda one: run(stage, *one), batch))
+            _add(stage, found, runs)
+            say(f"{sum(row.runs for row in found.values())} of {len(wanted) * len(seeds)} runs, "
+                f"{sum(len(row.problems) for row in found.values())} problems")  # fmt: skip
+    return found
 
 
-def _row(stage: Stage, scenario: Scenario, runs: list[Run]) -> Row:
-    row = Row(scenario, runs=len(runs), failed=[one.failed for one in runs if one.failed])
+def _batches(pairs: list[tuple[Scenario, int]], size: int) -> Iterator[list[tuple[Scenario, int]]]:
+    for begin in range(0, len(pairs), size):
+        yield pairs[begin : begin + size]
+
+
+def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> None:
+    """Check the accounts of these runs against the venue's books, count them, and close them."""
     logins = [one.login_id for one in runs if one.login_id]
+    late = ""
     try:
         wait_confirmed(logins)
-    except AssertionError as found:
-        row.failed.append(f"{scenario.name}: {found}")
-    row.findings = check(stage.running, logins)
-    row.longest = max((one.seconds for one in runs), default=0.0)
-    return row
+    except AssertionError as problem:
+        late = str(problem)
+    for one in runs:
+        row = found[one.scenario.name]
+        row.runs += 1
+        row.longest = max(row.longest, one.seconds)
+        row.failed += [one.failed] if one.failed else []
+        if one.login_id:
+            row.findings += check(stage.running, [one.login_id])
+    if late:
+        found[runs[0].scenario.name].failed.append(late)
+    TradingAccount.objects.filter(login_id__in=logins).update(state=TradingAccount.State.CLOSED)
