@@ -22,7 +22,7 @@ stop: venv  ## Stop what `make run` started, from another terminal
 	@$(PY) manage.py stop
 
 test: venv  ## Run the tests on two processors (WORKERS=4, PYTEST_ARGS="-k name")
-	@$(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 SEEDS ?= 20
 FIRST ?= 1

@@ -1,5 +1,6 @@
 """Who acts: a person who logged in, or a named part of the system."""
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,3 +32,21 @@ class By:
     @property
     def is_system(self) -> bool:
         return self.user_id is None
+
+
+def called(name: str) -> str:
+    """What somebody is called whose `By.name` a record keeps: a person's name as it is today, or the part of the system.
+
+    One question for a person; in lists, `backoffice.admin.timeline.person` says what kind of somebody it was without any.
+    """
+    from backoffice.models import User
+
+    kind, _, rest = name.partition(":")
+    if kind != "system" and rest:
+        try:
+            user = User.objects.filter(uuid=uuid.UUID(rest)).first()
+        except ValueError:
+            user = None
+        if user is not None:
+            return str(user)
+    return rest.replace("_", " ").capitalize() if kind == "system" else name.capitalize()

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from backoffice import events, keys
 from backoffice.errors import DomainError
-from backoffice.who import By
+from backoffice.who import By, called
 from brokerage.models import Difference, Trade, TradingAccount, VenueLine
 
 
@@ -93,7 +93,7 @@ def deciding(
 def check_may_decide(difference: Difference, resolution: str = "") -> None:
     """:raises AlreadyResolved, NotAChoice: if it was decided before, or is not decided like this."""
     if difference.state != Difference.State.OPEN:
-        who = difference.resolved_by or "the system"
+        who = called(difference.resolved_by)
         raise AlreadyResolved(
             f"{who} decided this at {difference.resolved_at:%H:%M:%S} UTC: "
             f"{difference.get_resolution_display().lower()}. Nothing was changed now."

@@ -17,7 +17,7 @@ from dramatiq.errors import BrokerError
 
 from backoffice import events, keys
 from backoffice.errors import DomainError, InvalidInput
-from backoffice.who import By
+from backoffice.who import By, called
 from jobs.declare import is_declared
 from jobs.models import FailedJob
 
@@ -53,7 +53,7 @@ def check_may_decide(job: FailedJob) -> None:
     """:raises AlreadyDecided: if it was sent again or discarded, by whom and when."""
     if job.state != State.OPEN:
         raise AlreadyDecided(
-            f"{job.get_state_display()} by {job.decided_by} on {job.decided_at:%Y-%m-%d at %H:%M:%S} UTC."
+            f"{job.get_state_display()} by {called(job.decided_by)} on {job.decided_at:%Y-%m-%d at %H:%M:%S} UTC."
         )
 
 

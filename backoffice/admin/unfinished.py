@@ -18,6 +18,10 @@ from backoffice.admin.ports import Card, Entry, Unfinished, Waiting
 
 PAGE = "admin:stuck"
 AT_MOST = 50  # rows of a kind on the page
+INTRO = (
+    "What is not final and older than its state allows, whatever it is: who moves it on, why it waits and what comes next. "
+    "What waits within its time is counted below."
+)
 
 
 class Tally(NamedTuple):

@@ -41,7 +41,12 @@ class Console(UnfoldAdminSite):
 
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        context = {**self.each_context(request), "title": "Stuck", "parts": unfinished.page(request)}
+        context = {
+            **self.each_context(request),
+            "title": "Stuck",
+            "intro": unfinished.INTRO,
+            "parts": unfinished.page(request),
+        }
         return TemplateResponse(request, "console/glance.html", context)
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

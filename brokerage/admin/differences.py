@@ -19,6 +19,7 @@ from backoffice.admin.ports import Card, Entry, Waiting
 from backoffice.admin.record import Record
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late
+from backoffice.who import called
 from brokerage.admin import shown
 from brokerage.admin.difference_actions import (
     adopt_contract,
@@ -119,7 +120,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
                 ]),
                 ("What was decided?", [
                     ("Decision", row.get_resolution_display() if row.resolution else "Nothing yet"),
-                    ("By", row.resolved_by), ("When", show.at(row.resolved_at)),
+                    ("By", called(row.resolved_by) if row.resolved_by else ""), ("When", show.at(row.resolved_at)),
                 ]),
             ],
             timeline=timeline.of("difference", row.uuid),

@@ -17,7 +17,7 @@ from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.ports import Card, Entry, Trouble
 from backoffice.admin.record import Record
-from backoffice.who import By
+from backoffice.who import By, called
 from brokerage import gate
 from brokerage.admin import venue_faults
 from brokerage.models import OrderGate, Trade
@@ -105,7 +105,7 @@ def gate_action(name: str, title: str, target: Callable[[Any], gate.Target]) -> 
 
 @admin.register(OrderGate)
 class OrderGateAdmin(ReadOnlyAdmin):
-    list_display = ("name", "scope_shown", "state_shown", "why_shown", "changed", "changed_by")
+    list_display = ("name", "scope_shown", "state_shown", "why_shown", "changed", "changed_by_whom")
     list_display_links = ("name",)
     list_select_related = ("instrument", "client", "account")
     record_related = ("instrument", "client", "account")
@@ -147,6 +147,10 @@ class OrderGateAdmin(ReadOnlyAdmin):
     def changed(self, row: OrderGate) -> SafeString:
         return show.when(row.changed_at)
 
+    @admin.display(description="By")
+    def changed_by_whom(self, row: OrderGate) -> str:
+        return timeline.person(row.changed_by)
+
     def record(self, request: HttpRequest, row: OrderGate) -> Record:
         return Record(
             title=f"Order gate: {row}",
@@ -157,7 +161,7 @@ class OrderGateAdmin(ReadOnlyAdmin):
                     ("Scope", row.get_scope_display()),
                     ("Target", record_link(row.target) if row.target is not None else "Everything"),
                 ]),
-                ("Why?", [("Reason", row.reason), ("By", row.changed_by), ("When", show.at(row.changed_at))]),
+                ("Why?", [("Reason", row.reason), ("By", called(row.changed_by)), ("When", show.at(row.changed_at))]),
             ],
             timeline=timeline.of("order_gate", row.uuid),
         )  # fmt: skip

@@ -21,7 +21,7 @@ from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.ports import Entry
 from backoffice.admin.record import Record
 from backoffice.models import Currency
-from backoffice.who import By
+from backoffice.who import By, called
 from brokerage import limits
 from brokerage.models import Instrument, TradeLimit, TradingAccount
 
@@ -143,7 +143,7 @@ def lift_limit(admin: Any, request: HttpRequest, row: TradeLimit, form: Any) -> 
 
 @admin.register(TradeLimit)
 class TradeLimitAdmin(ReadOnlyAdmin):
-    list_display = ("whose", "what", "stake", "open_stake", "rate", "changed", "changed_by")
+    list_display = ("whose", "what", "stake", "open_stake", "rate", "changed", "changed_by_whom")
     list_display_links = ("whose",)
     list_select_related = ("client", "instrument", "currency")
     ordering = ("client", "instrument", "id")
@@ -187,6 +187,10 @@ class TradeLimitAdmin(ReadOnlyAdmin):
     def changed(self, row: TradeLimit) -> SafeString:
         return show.when(row.changed_at)
 
+    @admin.display(description="By")
+    def changed_by_whom(self, row: TradeLimit) -> str:
+        return timeline.person(row.changed_by)
+
     def record(self, request: HttpRequest, row: TradeLimit) -> Record:
         return Record(
             title=f"Trade limit: {row}",
@@ -202,7 +206,7 @@ class TradeLimitAdmin(ReadOnlyAdmin):
                     ("One trade", self.stake(row)), ("At stake at once", self.open_stake(row)),
                     ("Trades a minute", self.rate(row)),
                 ]),
-                ("Why?", [("Reason", row.reason), ("By", row.changed_by), ("When", show.at(row.changed_at))]),
+                ("Why?", [("Reason", row.reason), ("By", called(row.changed_by)), ("When", show.at(row.changed_at))]),
             ],
             timeline=timeline.of("trade_limit", row.uuid),
         )  # fmt: skip

@@ -23,7 +23,7 @@ from backoffice.admin.ports import Card, Entry, Trouble, Unfinished
 from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
 from backoffice.errors import DomainError
-from backoffice.who import By
+from backoffice.who import By, called
 from jobs import dead_letters
 from jobs.models import FailedJob
 
@@ -188,7 +188,7 @@ class FailedJobAdmin(ReadOnlyAdmin):
     def decided(self, job: FailedJob) -> SafeString:
         if job.decided_at is None or job.is_refusal:
             return show.NOTHING
-        return show.two(job.decided_by, show.when(job.decided_at))
+        return show.two(timeline.person(job.decided_by), show.when(job.decided_at))
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
@@ -196,7 +196,7 @@ class FailedJobAdmin(ReadOnlyAdmin):
 
     def record(self, request: HttpRequest, row: FailedJob) -> Record:
         decided = [
-            ("By", row.decided_by),
+            ("By", called(row.decided_by) if row.decided_by else ""),
             ("When", show.at(row.decided_at)),
             ("Sent again", show.at(row.sent_at)),
         ]

@@ -105,3 +105,4 @@ def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> None:
     if late:
         found[runs[0].scenario.name].failed.append(late)
     TradingAccount.objects.filter(login_id__in=logins).update(state=TradingAccount.State.CLOSED)
+    connection.close()  # the next batch may restart the server

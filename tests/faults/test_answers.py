@@ -75,6 +75,31 @@ def test_selling_when_the_answer_is_lost_sells_once(app):
     check_books(app, bought=1)
 
 
+def test_what_a_client_does_at_the_venue_without_us_is_booked_as_theirs_and_the_mirror_stays_equal(app):
+    login_id = app.account()["loginId"]
+    app.wait_final(app.place()["id"])
+    purchase = {"kind": "buy", "contract_type": "CALL", "symbol": "1HZ100V", "stake": "7.00", "duration": 2,
+                "duration_unit": "t", "app_id": 99}  # fmt: skip
+    for body in ({"kind": "deposit", "amount": "5.00"}, {"kind": "withdrawal", "amount": "2.50"}, purchase):
+        app.running.control(f"accounts/{login_id}/activity", body)
+    until(
+        lambda: all(each["status"] != "open" for each in app.running.books(login_id)["contracts"]),
+        "it is over",
+    )
+    account = TradingAccount.objects.get(login_id=login_id)
+    lines = account.venue_lines.filter(state="outside")
+    until(lambda: lines.count() == 4, "the deposit, the withdrawal, the purchase and its end are known", 60)
+    assert sorted(lines.values_list("action", flat=True)) == ["buy", "deposit", "sell", "withdrawal"]
+
+    def is_equal():
+        cash = TradingAccount.objects.select_related("cash").get(pk=account.pk).cash
+        return str(cash.posted.quantize(Decimal("0.01"))) == app.running.books(login_id)["account"]["balance"]
+
+    until(is_equal, "our mirror is the venue's balance")
+    found = proofs.compare(TradingAccount.objects.select_related("cash").get(pk=account.pk))
+    assert (found.unexplained, found.explanation) == (0, []) and not account.differences.exists()
+
+
 def test_afterwards_the_ledger_and_the_event_log_hold(deployment):
     from django.core.management import call_command
 

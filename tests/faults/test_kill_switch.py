@@ -60,7 +60,7 @@ def test_no_purchase_leaves_after_the_kill_switch_returns_and_contracts_still_se
     until(lambda: all(trader.bought() >= 3 for trader in traders), "every client has bought")
     begun = time.monotonic()
     change("halted")
-    held_after = time.monotonic() - begun
+    held_after, returned = time.monotonic() - begun, time.time()
     until(
         lambda: not Trade.objects.in_flight().exists() and not Trade.objects.queued().exists(),
         "what was on the wire is recorded, what was queued is denied",
@@ -72,6 +72,8 @@ def test_no_purchase_leaves_after_the_kill_switch_returns_and_contracts_still_se
         "the clients keep trying",
     )
     assert [trader.bought() for trader in traders] == bought
+    arrived = [row["at"] for trader in traders for row in trader.app.running.received("buy", trader.login_id)]
+    assert arrived and max(arrived) <= returned, "no purchase reached the venue after the switch returned"
     assert all(set(trader.answers[-10:]) == {"TRADING_HALTED"} for trader in traders)
     until(lambda: not Trade.objects.exclude(state__in=Trade.FINAL).exists(), "every contract settled", 60)
     assert held_after >= gate.FRESH_SECONDS, "it returns no sooner than it holds"
