@@ -126,23 +126,45 @@ class Running:
         """Have the simulator misbehave, as often as said (once)."""
         self.control("faults", {"fault": fault, "times": 1, **given})
 
+    def behave(self) -> None:
+        """Have the simulator forget every fault and condition."""
+        for path in ("faults", "conditions"):
+            self._simulator("DELETE", path)
+
     def condition(self, condition: str, seconds: float) -> None:
         """Have the whole venue misbehave for a while."""
         self.control("conditions", {"condition": condition, "seconds": seconds})
 
+    def untouched_faults(self, login_id: str) -> list[str]:
+        """The faults set for an account that no call and no frame has met yet."""
+        rows = self._simulator("GET", "faults").json()["faults"]
+        return [str(row["fault"]) for row in rows if row["login_id"] == login_id and not row["hits"]]
+
     def control(self, path: str, body: dict[str, Any]) -> None:
-        answer = httpx.post(f"{self.sim_url}/simulator/{path}", json=body)
+        answer = self._simulator("POST", path, json=body)
         assert answer.status_code == 201, answer.text
+
+    def _simulator(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """What the simulator's desk answers, as soon as it is there: another fault may just have killed it."""
+
+        def ask() -> httpx.Response | None:
+            try:
+                return httpx.request(method, f"{self.sim_url}/simulator/{path}", **given)
+            except httpx.TransportError:
+                return None
+
+        found: httpx.Response = until(ask, "the simulator answers", every=0.2)
+        return found
 
     def received(self, call: str, login_id: str) -> list[dict[str, Any]]:
         """The calls of an account that arrived at the simulator, oldest first."""
-        answer = httpx.get(f"{self.sim_url}/simulator/received", params={"call": call, "login_id": login_id})
+        answer = self._simulator("GET", "received", params={"call": call, "login_id": login_id})
         rows: list[dict[str, Any]] = answer.json()["received"]
         return rows
 
     def books(self, login_id: str) -> dict[str, Any]:
         """The simulator's own books of an account."""
-        found: dict[str, Any] = httpx.get(f"{self.sim_url}/simulator/accounts/{login_id}/books").json()
+        found: dict[str, Any] = self._simulator("GET", f"accounts/{login_id}/books").json()
         return found
 
 

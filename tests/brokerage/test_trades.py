@@ -122,6 +122,15 @@ def test_the_same_key_is_one_trade_and_other_content_is_refused():
     assert moved() == before
 
 
+def test_a_second_purchase_with_the_key_of_an_uncertain_one_is_the_uncertain_one():
+    account = world.account()
+    first = world.submitting(world.placed(account, key="k"))
+    trades.mark_uncertain(first, code="NO_ANSWER", message="", by=TESTER, at=NOW)
+    before = moved()
+    again = world.placed(account, key="k")
+    assert (again.pk, again.state, moved()) == (first.pk, "uncertain", before)
+
+
 @pytest.mark.parametrize(
     ("given", "refusal", "field"),
     [

@@ -3,6 +3,7 @@
 The simulator's own books are the truth about the venue; our side is asked in its own database.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -57,9 +58,12 @@ def wait_confirmed(logins: Sequence[str]) -> None:
     )
 
 
-def check(running: Running, logins: Iterable[str]) -> Findings:
-    """These accounts against the simulator's books, right now."""
-    return sum((_check(running, login) for login in logins), Findings())
+def check(running: Running, logins: Iterable[str], *, placed: int | None = None) -> Findings:
+    """These accounts against the simulator's books, right now; `placed` is how many trades their clients know of."""
+    found = sum((_check(running, login) for login in logins), Findings())
+    if placed is not None and found.trades != placed:
+        found.bought_twice.append(f"{list(logins)}: {found.trades} trades for {placed} requests")
+    return found
 
 
 def _check(running: Running, login_id: str) -> Findings:
@@ -68,7 +72,12 @@ def _check(running: Running, login_id: str) -> Findings:
     ours = list(account.trades.order_by("id"))
     found = Findings(trades=len(ours))
     sold = {contract["contract_id"]: contract for contract in books["contracts"]}
-    claimed = {trade.contract_id for trade in ours if trade.contract_id is not None}
+    claimed = Counter(trade.contract_id for trade in ours if trade.contract_id is not None)
+    found.bought_twice += [
+        f"{login_id}: contract {number} belongs to {many} trades"
+        for number, many in claimed.items()
+        if many > 1
+    ]
     found.bought_twice += [
         f"{login_id}: contract {number} was bought and belongs to no trade"
         for number, contract in sold.items()

@@ -27,6 +27,8 @@ STEPS = {
     "sell_before_question": "a worker killed before a sale is sent",
     "sell_on_wire": "a worker killed while a sale is on the wire",
     "sell_answered": "a worker killed with the answer to a sale in hand",
+    "sell_recording": "a worker killed while it records a sale",
+    "sell_recorded": "a worker killed after a sale is recorded",
     "settle_recording": "a worker killed while it records a settlement",
     "settle_recorded": "a worker killed after a settlement is recorded",
 }
@@ -72,15 +74,17 @@ def _listen(plain: Callable[..., Any], *given: Any) -> Any:
     return plain(*given)
 
 
-def _recording(step: str) -> Callable[..., Any]:
-    def record(plain: Callable[..., Any], trade: Any, *given: Any, **more: Any) -> Any:
-        with transaction.atomic():
-            done = plain(trade, *given, **more)
-            crash(f"{step}_recording", trade.account_id)
-        crash(f"{step}_recorded", trade.account_id)
-        return done
+def _record(step: str, plain: Callable[..., Any], trade: Any, *given: Any, **more: Any) -> Any:
+    with transaction.atomic():
+        done = plain(trade, *given, **more)
+        crash(f"{step}_recording", trade.account_id)
+    crash(f"{step}_recorded", trade.account_id)
+    return done
 
-    return record
+
+def _settle(plain: Callable[..., Any], trade: Any, outcome: Any, **given: Any) -> Any:
+    step = "sell" if outcome.state == trades.Trade.State.SOLD else "settle"
+    return _record(step, plain, trade, outcome, **given)
 
 
 if "CRASHES" in os.environ:
@@ -88,5 +92,5 @@ if "CRASHES" in os.environ:
     around(trades, "begin_submission", _begin_submission)
     around(venue, "ask", _ask)
     around(venue, "_listen", _listen)
-    around(trades, "record_bought", _recording("buy"))
-    around(trades, "settle", _recording("settle"))
+    around(trades, "record_bought", functools.partial(_record, "buy"))
+    around(trades, "settle", _settle)

@@ -40,6 +40,7 @@ class Run:
     scenario: Scenario
     seed: int
     login_id: str = ""
+    placed: int = 0
     seconds: float = 0.0
     failed: str = ""
 
@@ -53,7 +54,9 @@ def run(stage: Stage, scenario: Scenario, seed: int) -> Run:
         scenario.fall(stage, client)
         begun = time.monotonic()
         client.finish()
-        done.seconds = time.monotonic() - begun
+        done.seconds, done.placed = time.monotonic() - begun, len(set(client.placed))
+        if missed := stage.not_fallen(client):
+            done.failed = f"{scenario.name} with seed {seed}: it did not fall ({', '.join(missed)})"
     except Exception as found:  # noqa: BLE001  (whatever it is, it is this seed's result, and the others go on)
         where = traceback.extract_tb(found.__traceback__)[-1]
         done.failed = f"{scenario.name} with seed {seed}: {found} ({where.name}, line {where.lineno})"
@@ -101,7 +104,7 @@ def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> None:
         row.longest = max(row.longest, one.seconds)
         row.failed += [one.failed] if one.failed else []
         if one.login_id:
-            row.findings += check(stage.running, [one.login_id])
+            row.findings += check(stage.running, [one.login_id], placed=one.placed or None)
     if late:
         found[runs[0].scenario.name].failed.append(late)
     TradingAccount.objects.filter(login_id__in=logins).update(state=TradingAccount.State.CLOSED)

@@ -13,6 +13,8 @@ from tests.faults.stage import Client, Stage, trade_of
 from tests.running import until
 
 Fall = Callable[[Stage, Client], None]
+# Ways to lose the answer to a purchase, done or not done.
+LOST: Final = ("lose_answer", "drop_before_purchase", "drop_after_purchase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def on_one_call(name: str, words: str, fault: str, **given: Any) -> None:
             trade = client.place()
             if number == hit:
                 client.reaches(trade, "UNCERTAIN", "OPEN")
+        if client.draw.random() < 0.3:
+            client.sell(trade)
 
     fall.__name__ = name
     scenario(words)(fall)
@@ -96,9 +100,22 @@ def lease_lost(stage: Stage, client: Client) -> None:
     trade = client.place()
     until(lambda: client.trade(trade)["state"] != "QUEUED", "the purchase is on its way", 60)
     time.sleep(client.draw.uniform(0, 0.8))
-    # Somebody else takes the account for a moment, as after a long pause of the whole process.
-    stage.redis.set(f"venue:lease:{client.pk}", "somebody else", px=int(client.draw.uniform(500, 3000)))
+    if client.draw.random() < 0.5:
+        stage.redis.delete(f"venue:lease:{client.pk}")
+    else:
+        # Somebody else takes the account for a moment, as after a long pause of the whole process.
+        stage.redis.set(f"venue:lease:{client.pk}", "somebody else", px=int(client.draw.uniform(500, 3000)))
     client.place()
+
+
+@scenario("the answer to one of several identical purchases lost")
+def identical_beside(stage: Stage, client: Client) -> None:
+    terms = {"side": "CALL", "stake": f"{client.draw.randrange(100, 900)}.00", "duration": 3}
+    hit = client.draw.randrange(3)
+    for number in range(3):
+        if number == hit:
+            stage.fault(client, client.draw.choice(LOST), call="buy")
+        client.place(**terms)
 
 
 def at_a_step(step: str, words: str) -> None:
@@ -106,13 +123,8 @@ def at_a_step(step: str, words: str) -> None:
 
     def fall(stage: Stage, client: Client) -> None:
         if step.startswith("sell"):
-            trade = client.place(
-                symbol="1HZ100V", duration=client.draw.randrange(18, 30), durationUnit="SECONDS"
-            )
-            if client.reaches(trade, "OPEN"):
-                time.sleep(2.5)  # past the contract's first ticks, when it may be sold back
-                stage.arm(client, step)
-                client.sell(trade)
+            trade = client.place_to_sell()
+            stage.sell_into(client, trade, step)
         else:
             stage.arm(client, step)
             client.place()
@@ -159,6 +171,13 @@ def streams_killed_running(stage: Stage, client: Client) -> None:
 @scenario("a worker killed while it waits for the venue", alone=True)
 def worker_killed(stage: Stage, client: Client) -> None:
     while_buying(stage, client)
+    stage.restart("workers")
+
+
+@scenario("a worker killed while a contract runs", alone=True)
+def worker_killed_running(stage: Stage, client: Client) -> None:
+    client.reaches(client.place(duration=8), "OPEN")
+    time.sleep(client.draw.uniform(0, 1.5))
     stage.restart("workers")
 
 

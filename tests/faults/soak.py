@@ -43,6 +43,7 @@ class Report:
     trades: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     api_errors: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     findings: Findings = field(default_factory=Findings)
     books: list[str] = field(default_factory=list)
     still: float = 0.0
@@ -53,7 +54,7 @@ class Report:
 
 
 class Trader(threading.Thread):
-    """A client that places, sells and withdraws until it is told to stop; it asks again with the same key."""
+    """A client that places and sells until it is told to stop. It asks again with the same key."""
 
     def __init__(self, client: Client, stopped: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -64,21 +65,27 @@ class Trader(threading.Thread):
         draw = self.client.draw
         try:
             while not self._stopped.is_set():
-                trade = self.client.place(duration=draw.randrange(1, 9))
+                stake = f"{draw.randrange(35, 1500) / 100:.2f}"  # small: nobody runs out of money
                 if draw.random() < 0.2:
-                    timed = self.client.place(
-                        symbol="1HZ100V", duration=draw.randrange(15, 25), durationUnit="SECONDS"
-                    )
-                    if self.client.reaches(timed, "OPEN"):
-                        self._stopped.wait(3)
-                        self.client.sell(timed)
-                elif draw.random() < 0.5:
-                    self.client.reaches(trade, "OPEN")
+                    self._sell_back(stake)
+                else:
+                    trade = self.client.try_to_place(stake=stake, duration=draw.randrange(1, 9))
+                    if trade is not None and draw.random() < 0.5:
+                        self.client.reaches(trade, "OPEN")
                 self._stopped.wait(draw.uniform(0, 0.8))
         except Exception as found:  # noqa: BLE001  (a client that gave up is a finding)
             self.failed = f"{self.client.login_id} gave up: {found}"
         finally:
             connection.close()
+
+    def _sell_back(self, stake: str) -> None:
+        seconds = self.client.draw.randrange(15, 25)
+        trade = self.client.try_to_place(
+            stake=stake, symbol="1HZ100V", duration=seconds, durationUnit="SECONDS"
+        )
+        if trade is not None and self.client.reaches(trade, "OPEN"):
+            self._stopped.wait(3)
+            self.client.sell(trade)
 
 
 class Faults:
@@ -142,6 +149,7 @@ def soak(stage: Stage, seed: int, seconds: float, say: Callable[[str], None]) ->
     _finish(stage, clients, report, say)
     report.findings.stuck += [trader.failed for trader in traders if trader.failed]
     report.faults, report.api_errors = faults.fallen, sum(client.errors for client in clients)
+    report.refused = sum((client.refused for client in clients), Counter())
     return report
 
 
@@ -149,8 +157,7 @@ def _finish(stage: Stage, clients: list[Client], report: Report, say: Callable[[
     """Nothing goes wrong any more: everything becomes final and confirmed, and is checked."""
     for step in stage.crashes.iterdir():
         step.unlink(missing_ok=True)
-    httpx.delete(f"{stage.running.sim_url}/simulator/faults")
-    httpx.delete(f"{stage.running.sim_url}/simulator/conditions")
+    stage.running.behave()
     logins, begun = [client.login_id for client in clients], time.monotonic()
     mine = Trade.objects.filter(account__login_id__in=logins)
     connection.close()
@@ -161,7 +168,7 @@ def _finish(stage: Stage, clients: list[Client], report: Report, say: Callable[[
     except AssertionError as found:
         report.books.append(str(found))
     report.still = time.monotonic() - begun
-    report.findings = check(stage.running, logins)
+    report.findings = check(stage.running, logins, placed=sum(len(client.placed) for client in clients))
     report.trades = Counter(mine.values_list("state", flat=True))
     report.books += check_books()
 
@@ -174,6 +181,7 @@ def told(report: Report) -> str:
         f"trades: {found.trades} ({', '.join(f'{state} {many}' for state, many in sorted(report.trades.items()))})",
         f"faults: {report.faults.total()} of {len(report.faults)} kinds",
         *(f"  {many:3} {name}" for name, many in sorted(report.faults.items())),
+        f"refused at once: {', '.join(f'{code} {many}' for code, many in sorted(report.refused.items())) or 'none'}",
         f"API calls that failed and were repeated with the same key: {report.api_errors}",
         f"final and confirmed {report.still:.0f} s after the last fault",
         f"bought twice: {len(found.bought_twice)}   lost: {len(found.lost)}   stuck: {len(found.stuck)}   "

@@ -4,6 +4,7 @@ import itertools
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Client:
     pk: int = 0
     placed: list[str] = field(default_factory=list)
     errors: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
 
     def insist(self, ask: Callable[[], Any]) -> Any:
         """The first answer that is no failure of ours or of the wire."""
@@ -52,21 +54,29 @@ class Client:
                 time.sleep(0.3)
 
     def place(self, **given: Any) -> str:
-        """A trade with terms drawn by the seed. Its stake is its own, so that no two look the same."""
-        stake = 100 + next(_numbers) % 900 + self.draw.randrange(100) / 100
+        """A trade with terms drawn by the seed; most run for ticks, some for seconds."""
+        trade_id = self.try_to_place(**given)
+        assert trade_id is not None, f"a trade was refused: {dict(self.refused)}"
+        return trade_id
+
+    def try_to_place(self, **given: Any) -> str | None:
+        """The same, where a refusal is an answer like any other: it is counted, and there is no trade."""
+        length: dict[str, Any] = {"duration": self.draw.randrange(1, 6)}
+        if self.draw.random() < 0.1:
+            length = {"symbol": "1HZ100V", "duration": 15, "durationUnit": "SECONDS"}
         terms = {
             "side": self.draw.choice(["CALL", "PUT"]),
-            "stake": f"{stake:.2f}",
-            "duration": self.draw.randrange(1, 6),
+            "stake": f"{self.draw.randrange(100, 99900) / 100:.2f}",
             "key": f"seed-{next(_numbers)}-{self.login_id}",
+            **(length if "duration" not in given else {}),
             **given,
         }
         answer = self.insist(lambda: self.app.try_to_place(**terms))
-        trade = answer.get("trade")
-        if trade is None:
-            return str(answer["code"])
-        self.placed.append(trade["id"])
-        return str(trade["id"])
+        if (trade := answer.get("trade")) is None:
+            self.refused[str(answer["code"])] += 1
+            return None
+        self.placed.append(str(trade["id"]))
+        return self.placed[-1]
 
     def trade(self, trade_id: str) -> Any:
         return self.insist(lambda: self.app.trade(trade_id))
@@ -79,6 +89,16 @@ class Client:
             return found if found["state"] in states or found["isFinal"] else None
 
         return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.2)["state"] in states
+
+    def place_to_sell(self) -> str:
+        """A trade that may be sold back now: longer than any fault, and past its contract's first ticks."""
+        for _ in range(5):  # what else falls over meanwhile may keep one from being bought
+            seconds = self.draw.randrange(18, 30)
+            trade_id = self.place(symbol="1HZ100V", duration=seconds, durationUnit="SECONDS")
+            if self.reaches(trade_id, "OPEN"):
+                time.sleep(2.5)
+                return trade_id
+        raise AssertionError(f"{self.placed[-5:]} were not bought")
 
     def sell(self, trade_id: str) -> None:
         key = f"sell-{next(_numbers)}"
@@ -124,6 +144,22 @@ class Stage:
 
     def disarm(self, client: Client, step: str) -> None:
         (self.crashes / f"{step}.{client.pk}").unlink(missing_ok=True)
+
+    def not_fallen(self, client: Client) -> list[str]:
+        """What was set for this client and has not happened: a run of which this is not empty proves nothing."""
+        armed = [path.name.partition(".")[0] for path in self.crashes.glob(f"*.{client.pk}")]
+        return [*self.running.untouched_faults(client.login_id), *armed]
+
+    def sell_into(self, client: Client, trade_id: str, step: str) -> None:
+        """Arm a step of a sale and sell; where the sale was refused on the way, once more, as a person would."""
+        self.arm(client, step)
+        for _ in range(4):
+            client.sell(trade_id)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                if step not in self.not_fallen(client):
+                    return
+                time.sleep(0.2)
 
     def send_again(self, actor: str, *args: Any) -> None:
         """The message of a job once more, as a queue that delivers twice would."""

@@ -74,7 +74,8 @@ def test_twin_a_purchase_sent_again_is_found_bought_twice(results):
 
 def test_twin_a_purchase_given_up_without_looking_is_found_lost(results):
     found = results.twins["off_look_first"]
-    assert len(found.bought_twice) == 1 and any("mirror" in each for each in found.unequal)
+    assert len(found.bought_twice) == 1  # what belongs to no trade of ours may be a second purchase
+    assert found.unequal
 
 
 def test_twin_a_settlement_not_recorded_is_found_hanging(results):

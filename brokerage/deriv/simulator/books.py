@@ -82,6 +82,14 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a contract ends: so long after it is due, or cancelled with its price returned."""
+
+    late_seconds: float = 0.0
+    is_refunded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One movement of an account's balance, with the balance it left. ``at`` in whole Unix seconds."""
 

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from math import floor
 
 from brokerage.deriv.simulator import pricing
-from brokerage.deriv.simulator.books import Account, Contract, Line, Refusal, Terms
+from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Refusal, Terms
 from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS
 from brokerage.deriv.simulator.prices import Market, Quote
 from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, seconds_of
@@ -49,9 +49,6 @@ class Engine:
         self.market = market
         self.rules = rules
         self._events: list[Event] = []
-        # What was asked to go wrong with single contracts; forgotten when the process ends.
-        self._late: dict[int, float] = {}
-        self._refunds: set[int] = set()
         self._load()
 
     def _load(self) -> None:
@@ -60,6 +57,7 @@ class Engine:
         self._accounts = {account.login_id: account for account in accounts}
         self._by_token = {account.token: account.login_id for account in accounts}
         self._by_external = {account.external_id: account.login_id for account in accounts}
+        self._endings = self.store.endings()
         self._open: dict[str, dict[int, Contract]] = {account.login_id: {} for account in accounts}
         self._due: list[tuple[float, int, str]] = []
         contract_id, transaction_id, user_id = self.store.highest()
@@ -245,11 +243,19 @@ class Engine:
 
     def settle_late(self, contract_id: int, seconds: float) -> None:
         """Have a contract wait so much longer between its expiry and its settlement."""
-        self._late[contract_id] = seconds
+        self._end(contract_id, replace(self._ending(contract_id), late_seconds=seconds))
 
     def refund(self, contract_id: int) -> None:
         """Have a contract end cancelled, its price returned."""
-        self._refunds.add(contract_id)
+        self._end(contract_id, replace(self._ending(contract_id), is_refunded=True))
+
+    def _end(self, contract_id: int, ending: Ending) -> None:
+        with self._change():
+            self.store.save_ending(contract_id, ending)
+            self._endings[contract_id] = ending
+
+    def _ending(self, contract_id: int) -> Ending:
+        return self._endings.get(contract_id, Ending())
 
     def advance(self, at: float) -> None:
         """Let time pass: contracts that have reached their end expire, and settle ``settle_delay`` later."""
@@ -263,7 +269,7 @@ class Engine:
                     continue
                 if not contract.is_expired:
                     self._expire(contract)
-                elif contract_id in self._refunds:
+                elif self._ending(contract_id).is_refunded:
                     self._close(contract, "cancelled", contract.buy_price, at)
                 elif self._has_won(contract):
                     self._close(contract, "won", contract.payout, at)
@@ -308,6 +314,8 @@ class Engine:
 
     def bid(self, contract: Contract, at: float) -> Decimal:
         """What the contract is worth to the venue now. Between expiry and settlement: what it will pay."""
+        if contract.is_expired and self._ending(contract.contract_id).is_refunded:
+            return contract.buy_price
         if contract.is_expired:
             return contract.payout if self._has_won(contract) else Decimal("0.00")
         symbol = SYMBOLS[contract.terms.symbol]
@@ -345,7 +353,7 @@ class Engine:
             if contract.exit_index is None or contract.terms.unit != "t"
             else self.market.time_of(contract.terms.symbol, contract.exit_index)
         )
-        wait = self.rules.settle_delay + self._late.get(contract.contract_id, 0.0)
+        wait = self.rules.settle_delay + self._ending(contract.contract_id).late_seconds
         due = end + wait if contract.is_expired else end
         heappush(self._due, (due, contract.contract_id, contract.login_id))
 
@@ -395,6 +403,7 @@ class Engine:
             self.store.save_contract(contract)
             if contract.is_sold:
                 del self._open[account.login_id][contract.contract_id]
+                self._endings.pop(contract.contract_id, None)
             else:
                 self._open[account.login_id][contract.contract_id] = contract
         self._events.append(Booked(line, after, contract))

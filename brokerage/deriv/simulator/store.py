@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
-from brokerage.deriv.simulator.books import Account, Contract, Line, Terms
+from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Terms
 from brokerage.deriv.simulator.clock import Stretch
 
 _TABLES = """
@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS contracts (
     sell_transaction_id INTEGER);
 CREATE INDEX IF NOT EXISTS contracts_by_account ON contracts (login_id, purchase_time);
 CREATE INDEX IF NOT EXISTS contracts_open ON contracts (contract_id) WHERE status = 'open';
+CREATE TABLE IF NOT EXISTS endings (
+    contract_id INTEGER PRIMARY KEY REFERENCES contracts, late_seconds REAL NOT NULL, is_refunded INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS lines (
     transaction_id INTEGER PRIMARY KEY, login_id TEXT NOT NULL REFERENCES accounts, action TEXT NOT NULL,
     amount TEXT NOT NULL, balance_after TEXT NOT NULL, at INTEGER NOT NULL, contract_id INTEGER,
@@ -116,6 +118,9 @@ class Store:
         values = [getattr(contract, field.name) for field in fields(contract)]
         self._save("contracts", tuple(_column(value) for value in values))
 
+    def save_ending(self, contract_id: int, ending: Ending) -> None:
+        self._save("endings", (contract_id, ending.late_seconds, int(ending.is_refunded)))
+
     def add_line(self, line: Line) -> None:
         self._save("lines", tuple(_column(getattr(line, field.name)) for field in fields(line)), "INSERT")
 
@@ -136,6 +141,14 @@ class Store:
     def open_contracts(self) -> list[Contract]:
         rows = self._db.execute("SELECT * FROM contracts WHERE status = 'open' ORDER BY contract_id")
         return [_contract(row) for row in rows]
+
+    def endings(self) -> dict[int, Ending]:
+        """The open contracts that do not end as usual."""
+        rows = self._db.execute(
+            "SELECT contract_id, late_seconds, is_refunded FROM endings JOIN contracts USING (contract_id) "
+            "WHERE status = 'open'"
+        )
+        return {number: Ending(late, bool(refunded)) for number, late, refunded in rows}
 
     def contract(self, contract_id: int) -> Contract | None:
         row = self._db.execute("SELECT * FROM contracts WHERE contract_id = ?", (contract_id,)).fetchone()

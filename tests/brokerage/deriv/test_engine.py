@@ -136,6 +136,22 @@ def test_expired_is_not_settled() -> None:
     assert event.line.reference_id == contract.buy_transaction_id
 
 
+def test_what_a_contract_is_to_end_like_is_kept_in_the_books() -> None:
+    engine = make_engine(settle_delay=0.5)
+    login_id = open_account(engine)
+    late, _ = engine.buy(login_id, terms(), STAKE, Decimal(0), 1, NOON + 0.5)
+    refunded, _ = engine.buy(login_id, terms(), STAKE, Decimal(0), 1, NOON + 0.6)
+    engine.settle_late(late.contract_id, 3.0)
+    engine.refund(refunded.contract_id)
+    again = Engine(engine.store, engine.market, engine.rules)  # as after the death of the process
+    again.advance(NOON + 4.6)
+    assert [contract.contract_id for contract in again.open_contracts(login_id)] == [late.contract_id]
+    found = again.contract(login_id, refunded.contract_id)
+    assert found is not None and (found.status, found.sell_price) == ("cancelled", STAKE)
+    again.advance(NOON + 7.6)
+    assert again.open_contracts(login_id) == []
+
+
 def test_a_sale_pays_the_bid_once() -> None:
     engine = make_engine()
     login_id = open_account(engine)
