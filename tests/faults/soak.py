@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -17,7 +18,7 @@ from django.db import connection
 
 from brokerage.models import Trade
 from tests.faults.checks import Findings, check, check_books, wait_confirmed
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.crashing import STEPS
 from tests.faults.stage import Client, Stage
 from tests.running import COMMANDS, until
 
@@ -97,17 +98,19 @@ class Faults:
 
     def one(self) -> None:
         draw, running = self._draw, self.stage.running
-        kinds: list[tuple[str, Callable[[], Any]]] = [
-            *((f"kill {name}", lambda name=name: self.stage.restart(name)) for name in COMMANDS),  # type: ignore[misc]
-            *((f"stop and go on {name}", lambda name=name: self._pause(name)) for name in COMMANDS),  # type: ignore[misc]
-            ("restart redis", self.stage.restart_redis),
-            ("restart postgresql", self.stage.restart_postgresql),
-            *((f"venue {name}", lambda name=name: running.condition(name, ON_THE_VENUE[name])) for name in ON_THE_VENUE),  # type: ignore[misc]
-            *((name, lambda name=name: self._on_one(name)) for name in ON_ONE_CALL),  # type: ignore[misc]
-            *((name, lambda name=name: self.stage.arm(draw.choice(self._clients), name))  # type: ignore[misc]
-              for name in SCENARIOS if name.startswith(("buy_", "sell_", "settle_"))),
+        groups: list[dict[str, Callable[[], Any]]] = [
+            {
+                **{f"kill {name}": partial(self.stage.restart, name) for name in COMMANDS},
+                "restart redis": self.stage.restart_redis,
+                "restart postgresql": self.stage.restart_postgresql,
+            },
+            {f"stop and go on {name}": partial(self._pause, name) for name in COMMANDS},
+            {f"venue {name}": partial(running.condition, name, seconds) for name, seconds in ON_THE_VENUE.items()},
+            {name: partial(self._on_one, name) for name in ON_ONE_CALL},
+            {name: partial(self._arm, name) for name in STEPS},
         ]  # fmt: skip
-        name, fall = draw.choice(kinds)
+        # A kind first, so that every process falls often however many ways there are for a call to go wrong.
+        name, fall = draw.choice(list(draw.choice(groups).items()))
         self.fallen[name] += 1
         try:
             fall()
@@ -116,6 +119,9 @@ class Faults:
 
     def _on_one(self, name: str) -> None:
         self.stage.fault(self._draw.choice(self._clients), name, **ON_ONE_CALL[name])
+
+    def _arm(self, step: str) -> None:
+        self.stage.arm(self._draw.choice(self._clients), step)
 
     def _pause(self, name: str) -> None:
         """A process that stands still for a while, as on a machine that swaps, longer than a lease at times."""
