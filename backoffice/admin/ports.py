@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from backoffice.admin import show
 from backoffice.models import User
 from backoffice.registry import Port
 
@@ -50,6 +52,11 @@ class Waiting:
     oldest: datetime | None = None
     is_overdue: bool = False
     note: str = ""
+
+    @property
+    def oldest_age(self) -> str:
+        """How long the oldest has waited, in words: “3 min”."""
+        return "" if self.oldest is None else show.span((timezone.now() - self.oldest).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ class _Data(ctypes.Structure):
     ]
 
 
-def _become(user: int | None, group: int, capability: int | None, dies_with_parent: int | None) -> None:
+def _become(
+    user: int | None, group: int, capability: int | None, dies_with_parent: int | None, parent: int
+) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
 
     def checked(result: int) -> None:
@@ -47,6 +49,8 @@ def _become(user: int | None, group: int, capability: int | None, dies_with_pare
         checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0))
     if dies_with_parent is not None and sys.platform == "linux":
         checked(libc.prctl(_PR_SET_PDEATHSIG, dies_with_parent, 0, 0, 0))  # after setuid, which clears it
+        if os.getppid() != parent:  # it died before we asked to be told
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def command(
 ) -> list[str]:
     """The command line that runs the program as the user, able to reach the paths.
 
-    `dies_with_us` is the signal the program gets when the thread that starts it ends (Linux only).
+    `dies_with_us` is the signal the program gets when the thread that starts it ends (Linux only). Only the process
+    that called this may start it then.
 
     :raises EmbeddedServerError: if the user could not reach the paths at all.
     """
@@ -71,6 +72,7 @@ def command(
         "group": user[1] if user else 0,
         "capability": _capability_for(paths) if user else None,
         "dies_with_parent": dies_with_us,
+        "parent": os.getpid(),
     }
     return [
         sys.executable,

@@ -170,9 +170,18 @@ def kill_9_of_the_supervisor_takes_its_processes_along_and_the_next_run_starts_c
     running: Running,
 ) -> None:
     running.up().kill()
-    assert wait_until(lambda: not orphans.find(running.data_dir), seconds=PATIENCE)
+    assert wait_until(lambda: not orphans.find(running.data_dir), seconds=PATIENCE), left_over(running)
     running.up()
     assert ask(f"http://127.0.0.1:{running.port}/health/ready").status == 200
+
+
+def left_over(running: Running) -> list[str]:
+    """What is still there, and what it does, for the message of a failure."""
+    return [
+        f"{pid} {name}: {(Path('/proc') / str(pid) / name).read_text()[:600]}".replace("\0", " ")
+        for pid in orphans.find(running.data_dir)
+        for name in ("cmdline", "wchan", "status")
+    ]
 
 
 def ctrl_c_stops_everything_and_leaves_nothing_running(running: Running) -> None:

@@ -120,14 +120,14 @@ def identical_beside(stage: Stage, client: Client) -> None:
 
 def at_a_step(step: str, words: str) -> None:
     """A worker that dies at one exact step of a purchase, a sale or a settlement."""
+    sells = step.startswith("sell")
 
     def fall(stage: Stage, client: Client) -> None:
-        if step.startswith("sell"):
-            trade = client.place_to_sell()
-            stage.sell_into(client, trade, step)
-        else:
-            stage.arm(client, step)
-            client.place()
+        stage.arm(client, step)
+        for _ in range(5):  # a worker that dies for somebody else may have taken this one's step with it
+            trade = client.place_to_sell() if sells else client.place()
+            if stage.has_fallen(client, step, trade, sells=sells):
+                break
         client.place()
 
     fall.__name__ = step

@@ -88,7 +88,7 @@ class Client:
             found = self.trade(trade_id)
             return found if found["state"] in states or found["isFinal"] else None
 
-        return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.2)["state"] in states
+        return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.3)["state"] in states
 
     def place_to_sell(self) -> str:
         """A trade that may be sold back now: longer than any fault, and past its contract's first ticks."""
@@ -111,7 +111,7 @@ class Client:
                 lambda trade_id=trade_id: self.trade(trade_id)["isFinal"],
                 f"{trade_id} is final",
                 PATIENCE,
-                every=0.3,
+                every=0.5,
             )  # type: ignore[misc]
 
 
@@ -150,16 +150,20 @@ class Stage:
         armed = [path.name.partition(".")[0] for path in self.crashes.glob(f"*.{client.pk}")]
         return [*self.running.untouched_faults(client.login_id), *armed]
 
-    def sell_into(self, client: Client, trade_id: str, step: str) -> None:
-        """Arm a step of a sale and sell; where the sale was refused on the way, once more, as a person would."""
-        self.arm(client, step)
-        for _ in range(4):
-            client.sell(trade_id)
-            end = time.monotonic() + 5
-            while time.monotonic() < end:
-                if step not in self.not_fallen(client):
-                    return
-                time.sleep(0.2)
+    def has_fallen(self, client: Client, step: str, trade_id: str, *, sells: bool) -> bool:
+        """Wait until a worker died at an armed step or the trade is final; whether one died.
+
+        With `sells`, a sale is asked for, and again where it was refused on the way, as a person would.
+        """
+        sold_at = 0.0
+        while (crash := self.crashes / f"{step}.{client.pk}").exists():
+            if client.trade(trade_id)["isFinal"]:
+                break
+            if sells and time.monotonic() - sold_at > 5:
+                client.sell(trade_id)
+                sold_at = time.monotonic()
+            time.sleep(0.3)
+        return not crash.exists()
 
     def send_again(self, actor: str, *args: Any) -> None:
         """The message of a job once more, as a queue that delivers twice would."""
