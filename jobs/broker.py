@@ -23,6 +23,7 @@ from jobs.middleware import (
     DeadLetters,
     Heartbeat,
     JobMetrics,
+    LongestStop,
     ScheduledResult,
 )
 
@@ -150,6 +151,7 @@ def make_broker(url: str, middleware: list[Middleware]) -> BellBroker:
             Retries(max_retries=5, min_backoff=1_000, max_backoff=300_000),
             DeadLetters(),
             Heartbeat(),
+            LongestStop(),
             *middleware,
         ],
         heartbeat_timeout=15_000,

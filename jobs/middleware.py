@@ -3,8 +3,10 @@
 import contextvars
 import inspect
 import logging
+import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from django import db
@@ -153,6 +155,28 @@ class Heartbeat(Middleware):
         if self._beating is not None:
             self._beating.stop()
         metrics.flush()
+
+
+class LongestStop(Middleware):
+    """Ends a worker that was asked to stop and does not: with Redis gone, it would wait to tell it what it has done.
+
+    What was under way goes back to its queue once the worker's heartbeat is missed, as after any death.
+    """
+
+    SECONDS: Final = 35.0  # past `--worker-shutdown-timeout`, within what the supervisor allows
+
+    def __init__(self, seconds: float = SECONDS, end: Callable[[int], object] = os._exit) -> None:
+        self._seconds, self._end = seconds, end
+        self._timer: threading.Timer | None = None
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        self._timer = threading.Timer(self._seconds, self._end, (1,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class DeadLetters(Middleware):

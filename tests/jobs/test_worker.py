@@ -16,6 +16,7 @@ from backoffice.embedded.processes import wait_until
 from backoffice.errors import DomainError
 from backoffice.logs import CorrelationMiddleware, correlation
 from backoffice.wake import wake
+from jobs.middleware import LongestStop
 from jobs.models import FailedJob
 from tests.jobs.conftest import Working
 
@@ -192,3 +193,15 @@ def test_messages_are_logged_without_their_arguments() -> None:
     )
     ContextFilter().filter(record)
     assert record.getMessage() == "Failed to process message q.act [m-1]."
+
+
+def test_a_worker_that_does_not_stop_is_ended_and_one_that_does_is_not() -> None:
+    ended: list[int] = []
+    stuck, stopped = (LongestStop(0.05, ended.append) for _ in range(2))
+    stuck.before_worker_shutdown(None, None)  # type: ignore[arg-type]
+    assert soon(lambda: ended == [1])
+    stopped.before_worker_shutdown(None, None)  # type: ignore[arg-type]
+    stopped.after_worker_shutdown(None, None)  # type: ignore[arg-type]
+    assert stopped._timer is not None
+    stopped._timer.join(5)
+    assert ended == [1]
