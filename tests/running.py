@@ -34,6 +34,9 @@ COMMANDS = {
     "simulator": ["deriv_simulator", "--speed", "10", "--no-limits"],
 }
 
+# One for all, since making one costs more than most questions; no connection is kept, since processes are killed.
+HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
 
 def free_port() -> int:
     with socket.socket() as found:
@@ -114,7 +117,7 @@ class Running:
     def wait_ready(self) -> None:
         def ready() -> bool:
             try:
-                return httpx.get(f"{self.url}/health/ready").status_code == 200
+                return HTTP.get(f"{self.url}/health/ready").status_code == 200
             except httpx.TransportError:
                 return False
 
@@ -149,7 +152,7 @@ class Running:
 
         def ask() -> httpx.Response | None:
             try:
-                return httpx.request(method, f"{self.sim_url}/simulator/{path}", **given)
+                return HTTP.request(method, f"{self.sim_url}/simulator/{path}", **given)
             except httpx.TransportError:
                 return None
 
@@ -181,7 +184,7 @@ class LiveApp:
             "X-Request-ID": self.request_id,
         }
         headers = {name: value for name, value in given.items() if value}
-        answer = httpx.post(
+        answer = HTTP.post(
             f"{self.running.url}/graphql/",
             json={"query": query, "variables": variables},
             headers=headers,

@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 
-import httpx
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -42,8 +41,7 @@ def lost_among_two(deployment):
     until(lambda: deployment.books(login_id)["contracts"], "the venue has sold the contract")
     twin = {"kind": "buy", "contract_type": "CALL", "symbol": "R_100", "stake": "10.00", "duration": 5,
             "duration_unit": "t", "app_id": settings.CONFIG.deriv_app_id}  # fmt: skip
-    answer = httpx.post(f"{deployment.sim_url}/simulator/accounts/{login_id}/activity", json=twin)
-    assert answer.status_code == 201, answer.text
+    deployment.control(f"accounts/{login_id}/activity", twin)
     until(lambda: Difference.objects.filter(trade__uuid=placed["id"]).exists(), "a person is asked", 40)
     return app, Trade.objects.get(uuid=placed["id"])
 
