@@ -150,7 +150,7 @@ def _candidates(row: Difference) -> SafeString | str:
     ours = ["Our trade", shown.what(trade), show.money(trade.stake, code, digits),
             show.money(trade.offered_payout, code, digits), show.at(trade.submitted_at)]  # fmt: skip
     theirs = [
-        [f"Contract {each.contract_id}", each.shortcode, show.money(each.buy_price, code, digits),
+        [f"Contract {each.contract_id}{', adopted' if each.contract_id == trade.contract_id else ''}", each.shortcode, show.money(each.buy_price, code, digits),
          show.money(each.payout, code, digits), show.at(instant(each.purchase_time))]
         for each in candidates_of(row)
     ]  # fmt: skip

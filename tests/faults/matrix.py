@@ -79,7 +79,8 @@ def rows(
         for batch in _batches(pairs, in_a_batch):
             with ThreadPoolExecutor(at_once) as pool:
                 runs = list(pool.map(lambda one: run(stage, *one), batch))
-            _add(stage, found, runs)
+            for problem in _add(stage, found, runs):
+                say(problem)
             say(f"{sum(row.runs for row in found.values())} of {len(wanted) * len(seeds)} runs, "
                 f"{sum(len(row.problems) for row in found.values())} problems")  # fmt: skip
     return found
@@ -90,8 +91,9 @@ def _batches(pairs: list[tuple[Scenario, int]], size: int) -> Iterator[list[tupl
         yield pairs[begin : begin + size]
 
 
-def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> None:
-    """Check the accounts of these runs against the venue's books, count them, and close them."""
+def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> list[str]:
+    """Check the accounts of these runs against the venue's books, count them, and close them; what was wrong."""
+    before = {name: len(row.problems) for name, row in found.items()}
     logins = [one.login_id for one in runs if one.login_id]
     late = ""
     try:
@@ -109,3 +111,4 @@ def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> None:
         found[runs[0].scenario.name].failed.append(late)
     TradingAccount.objects.filter(login_id__in=logins).update(state=TradingAccount.State.CLOSED)
     connection.close()  # the next batch may restart the server
+    return [problem for row in found.values() for problem in row.problems[before[row.scenario.name] :]]

@@ -88,7 +88,7 @@ class Client:
             found = self.trade(trade_id)
             return found if found["state"] in states or found["isFinal"] else None
 
-        return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.3)["state"] in states
+        return until(there, f"{trade_id} is one of {states}", PATIENCE, every=0.5)["state"] in states
 
     def place_to_sell(self) -> str:
         """A trade that may be sold back now: longer than any fault, and past its contract's first ticks."""
@@ -111,7 +111,7 @@ class Client:
                 lambda trade_id=trade_id: self.trade(trade_id)["isFinal"],
                 f"{trade_id} is final",
                 PATIENCE,
-                every=0.5,
+                every=1.0,
             )  # type: ignore[misc]
 
 
@@ -162,7 +162,7 @@ class Stage:
             if sells and time.monotonic() - sold_at > 5:
                 client.sell(trade_id)
                 sold_at = time.monotonic()
-            time.sleep(0.3)
+            time.sleep(0.5)
         return not crash.exists()
 
     def send_again(self, actor: str, *args: Any) -> None:
