@@ -14,7 +14,7 @@ from typing import Any
 import dramatiq
 import httpx
 import redis
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from backoffice import embedded
 from backoffice.configuration import ROOT
@@ -48,7 +48,8 @@ class Client:
         while True:
             try:
                 return ask()
-            except (httpx.HTTPError, AssertionError, ValueError):
+            except (httpx.HTTPError, AssertionError, ValueError, DatabaseError):
+                connection.close()
                 self.errors += 1
                 assert time.monotonic() < end, "the API did not come back"
                 time.sleep(0.3)
@@ -131,7 +132,8 @@ class Stage:
         found.insist(app.sign_up)
         until(lambda: found.insist(app.account)["state"] == "active", "the demo account is active", PATIENCE)
         found.login_id = found.insist(app.account)["loginId"]
-        found.pk = TradingAccount.objects.values_list("pk", flat=True).get(login_id=found.login_id)
+        accounts = TradingAccount.objects.filter(login_id=found.login_id)
+        found.pk = found.insist(lambda: accounts.values_list("pk", flat=True).get())
         connection.close()
         return found
 
