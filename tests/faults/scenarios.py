@@ -150,9 +150,17 @@ def trading(client: Client) -> None:
 
 def while_buying(stage: Stage, client: Client) -> None:
     """A purchase on the wire, the moment drawn by the seed."""
-    stage.fault(client, "delay", call="buy", seconds=client.draw.uniform(0.3, 1.5))
-    trade = client.place()
-    until(lambda: client.trade(trade)["state"] != "QUEUED", "the purchase is on its way", 60)
+    stage.fault(client, "delay", call="buy", seconds=client.draw.uniform(0.5, 2.0))
+    for _ in range(5):  # what else falls over meanwhile may keep one from reaching the venue
+        trade = client.place()
+        until(
+            lambda trade=trade: not stage.not_fallen(client) or client.trade(trade)["isFinal"],
+            "the purchase has reached the venue, or will not",
+            60,
+            every=0.1,
+        )  # type: ignore[misc]
+        if not stage.not_fallen(client):
+            break
     time.sleep(client.draw.uniform(0, 0.8))
 
 
