@@ -46,6 +46,7 @@ class Link:
         self._ended: dict[int, None] = {}
         self._running: set[int] = set()
         self._site = ""
+        self._is_over = False
         self.connections = 0
 
     @property
@@ -55,7 +56,7 @@ class Link:
     async def run(self) -> None:
         """Connect, and reconnect with growing pauses, until cancelled or the venue refuses the token."""
         pause = FIRST_PAUSE_SECONDS
-        while True:
+        while not self._is_over:
             client: DerivClient | None = None
             try:
                 client = await self._connect()
@@ -80,6 +81,25 @@ class Link:
             # Spread out, so that a thousand accounts do not come back in the same instant.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def hang_up(self) -> None:
+        """Close the connection, if there is one: whoever reads from it learns that it is gone. Never raises."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def end(self, running: asyncio.Task[None]) -> None:
+        """Cancel the task of `run` and wait until it is over.
+
+        The Redis client takes a cancellation for itself at times and goes on, and a task group whose members go on is
+        waited for for ever. A connection that is closed ends them all, so after a second it is.
+        """
+        self._is_over = True
+        while not running.done():
+            running.cancel()
+            await asyncio.wait([running], timeout=1.0)
+            if not running.done():
+                log.warning("venue link did not end when cancelled", extra={"link": self.name})
+                await self.hang_up()
 
     async def _follow(self, client: DerivClient) -> None:
         """Read what the venue says by itself until the connection ends."""

@@ -62,9 +62,11 @@ class Streams:
             for work in (self._keep_leases, self._take_question, self._gate.watch)
         ]
         await stop.wait()
-        for task in loops:
-            task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        left = set(loops)
+        while left:  # once is not always enough: see `Link.end`
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=1.0)
         if self._handling:
             await asyncio.wait(self._handling, timeout=GRACE_SECONDS)
         for name in list(self._links):
@@ -129,11 +131,10 @@ class Streams:
             self._tasks[name] = asyncio.create_task(link.run(), name=f"link {name}")
 
     async def _drop(self, name: str) -> None:
-        self._links.pop(name, None)
+        link = self._links.pop(name, None)
         task, lease = self._tasks.pop(name, None), self._leases.pop(name, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if task is not None and link is not None:
+            await link.end(task)
         if lease is not None:
             try:
                 await lease.release()
@@ -191,7 +192,10 @@ class Streams:
         elif what == "site":
             self._site = facts[0]
         elif what == "quote":
-            await self._redis.publish("live:quotes", json.dumps({"link": name, "contract": facts[0]}))
+            # Shielded: a cancellation in the middle of it would be lost.
+            await asyncio.shield(
+                self._redis.publish("live:quotes", json.dumps({"link": name, "contract": facts[0]}))
+            )
         elif name == PUBLIC:
             if what == "up":
                 await asyncio.to_thread(wake, "trading.sync_instruments")

@@ -225,6 +225,36 @@ def test_a_broken_connection_comes_back_and_is_reported_so_that_somebody_looks(r
     in_loop(work)
 
 
+class Deaf(Wire):
+    """A connection one of whose readers does not hear that it is cancelled, as the Redis client does not at times."""
+
+    async def follow_transactions(self):
+        async def updates():
+            while not self.lost.is_set():
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            raise ConnectionLost("LOST", "The connection broke.")
+            yield
+
+        return updates()
+
+
+def test_a_link_ends_even_if_a_reader_does_not_hear_that_it_is_cancelled(redis):
+    async def work(client):
+        wires = [Deaf(), Wire()]
+        lease, link = link_to(client, wires, [])
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        await asyncio.wait_for(link.end(running), 20)
+        assert running.done() and not link.is_up
+        assert len(wires) == 1, "it does not connect again"
+
+    in_loop(work)
+
+
 def test_a_refused_token_is_reported_once_and_not_tried_for_ever(redis):
     async def work(client):
         reports = []
