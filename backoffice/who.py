@@ -35,7 +35,8 @@ class By:
 
 
 def called(name: str) -> str:
-    """What somebody is called whose `By.name` a record keeps: a person's name as it is today, or the part of the system.
+    """What somebody is called whose `By.name` a record keeps: a person's name as it is today, or the part of the system;
+    nothing for nobody.
 
     One question for a person; in lists, `backoffice.admin.timeline.person` says what kind of somebody it was without any.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
     from redis import Redis
 
-    from tests.running import Running
+    from tests.running import LiveApp, Running
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
 
@@ -164,3 +164,13 @@ def deployment(_deployment: "Running", django_db_blocker: "DjangoDbBlocker") -> 
 
     with inside(_deployment.database, django_db_blocker):
         yield _deployment
+
+
+@pytest.fixture
+def app(deployment: "Running") -> "LiveApp":
+    """A client app of its own on the running deployment, its demo account active."""
+    from tests.running import LiveApp
+
+    made = LiveApp(deployment).sign_up()
+    made.wait_for_account()
+    return made

@@ -120,7 +120,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
                 ]),
                 ("What was decided?", [
                     ("Decision", row.get_resolution_display() if row.resolution else "Nothing yet"),
-                    ("By", called(row.resolved_by) if row.resolved_by else ""), ("When", show.at(row.resolved_at)),
+                    ("By", called(row.resolved_by)), ("When", show.at(row.resolved_at)),
                 ]),
             ],
             timeline=timeline.of("difference", row.uuid),

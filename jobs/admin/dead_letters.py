@@ -196,7 +196,7 @@ class FailedJobAdmin(ReadOnlyAdmin):
 
     def record(self, request: HttpRequest, row: FailedJob) -> Record:
         decided = [
-            ("By", called(row.decided_by) if row.decided_by else ""),
+            ("By", called(row.decided_by)),
             ("When", show.at(row.decided_at)),
             ("Sent again", show.at(row.sent_at)),
         ]

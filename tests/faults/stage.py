@@ -144,9 +144,6 @@ class Stage:
         """Have the worker that comes to this step of this client's trade die there."""
         (self.crashes / f"{step}.{client.pk}").touch()
 
-    def disarm(self, client: Client, step: str) -> None:
-        (self.crashes / f"{step}.{client.pk}").unlink(missing_ok=True)
-
     def not_fallen(self, client: Client) -> list[str]:
         """What was set for this client and has not happened: a run of which this is not empty proves nothing."""
         armed = [path.name.partition(".")[0] for path in self.crashes.glob(f"*.{client.pk}")]

@@ -10,16 +10,9 @@ import pytest
 
 from brokerage import proofs
 from brokerage.models import Trade, TradingAccount
-from tests.running import LiveApp, until
+from tests.running import until
 
 pytestmark = pytest.mark.processes
-
-
-@pytest.fixture
-def app(deployment):
-    app = LiveApp(deployment).sign_up()
-    app.wait_for_account()
-    return app
 
 
 def state(trade):

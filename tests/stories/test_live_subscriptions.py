@@ -60,13 +60,6 @@ def socket(running, authorization=None, protocol="graphql-transport-ws", init=Tr
         yield made
 
 
-@pytest.fixture
-def app(deployment):
-    app = LiveApp(deployment).sign_up()
-    app.wait_for_account()
-    return app
-
-
 def versions(trade):
     found = Event.objects.about("trade", trade["id"]).values_list("subject_version", "name")
     return [(version, name) for version, name in found]
