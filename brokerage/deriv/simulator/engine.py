@@ -5,6 +5,7 @@ method returns; what happened is then found in ``drain()``, for whoever streams 
 """
 
 import secrets
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, 
 from brokerage.deriv.simulator.store import Store
 
 SCOPES = ("read", "trade", "trading_information", "payments", "admin")
+LETTERS = string.ascii_uppercase
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Engine:
         contract_id, transaction_id, user_id = self.store.highest()
         self._last_contract = max(contract_id, 260_000_000)
         self._last_transaction = max(transaction_id, 510_000_000)
-        self._last_user = max(user_id, 9_000_000)
+        logins = [int(account.login_id.lstrip(LETTERS)) for account in accounts]
+        self._last_login = max([user_id, 9_000_000, *logins])
         for stored in self.store.open_contracts():
             contract = self._rescheduled(stored)
             self._open[contract.login_id][contract.contract_id] = contract
@@ -101,8 +104,12 @@ class Engine:
         is_demo: bool,
         at: float,
         scopes: tuple[str, ...] = SCOPES,
+        user_id: int | None = None,
     ) -> Account:
-        """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet."""
+        """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet.
+
+        ``user_id`` is whose it is; ``None`` makes a new user of it.
+        """
         if known := self._by_external.get(external_id):
             account = self._accounts[known]
             if (account.currency, account.is_demo) != (currency, is_demo):
@@ -112,12 +119,12 @@ class Engine:
             raise Refusal("InvalidCurrency", "Accounts are not kept in this currency.")
         if balance < 0 or balance != balance.quantize(CENT):
             raise Refusal("InvalidBalance", "The balance is not negative and has at most two decimals.")
-        self._last_user += 1
+        number = self._last_login + 1
         account = Account(
-            login_id=f"{'VRTC' if is_demo else 'CR'}{self._last_user}",
+            login_id=f"{'VRTC' if is_demo else 'CR'}{number}",
             external_id=external_id,
             token=secrets.token_urlsafe(32),
-            user_id=self._last_user,
+            user_id=number if user_id is None else user_id,
             currency=currency,
             balance=Decimal("0.00"),
             is_demo=is_demo,
@@ -126,6 +133,7 @@ class Engine:
         )
         with self._change():
             self.store.save_account(account)
+            self._last_login = number
             self._open[account.login_id] = {}
             self._by_token[account.token] = self._by_external[external_id] = account.login_id
             self._book(account, "virtual_credit" if is_demo else "deposit", balance, at)
@@ -142,6 +150,23 @@ class Engine:
         with self._change():
             return self._book(account, "virtual_credit", missing, at)
 
+    def reset_balance(self, login_id: str, at: float) -> Line | None:
+        """Bring a demo account to the balance it is opened with, up or down; ``None`` if it is there already."""
+        account = self._accounts[login_id]
+        missing = self.rules.top_up_to - account.balance
+        if not missing:
+            return None
+        with self._change():
+            return self._book(account, "deposit" if missing > 0 else "withdrawal", missing, at)
+
+    def migration(self, user_id: int) -> str:
+        """Where the user's move from generation v3 to v4 stands."""
+        return self.store.meta(f"migration {user_id}") or "not_applicable"
+
+    def migrate(self, user_id: int, status: str) -> None:
+        """Have the user's move stand there."""
+        self.store.set_meta(f"migration {user_id}", status)
+
     def move_money(self, login_id: str, action: str, amount: Decimal, at: float) -> Line:
         """A deposit or a withdrawal the client makes at the venue. Refused if the balance does not cover it."""
         account = self._accounts[login_id]
@@ -155,6 +180,10 @@ class Engine:
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""
         return self._accounts[login_id]
+
+    def accounts_of(self, user_id: int) -> list[Account]:
+        """Every account of one user, oldest first."""
+        return [account for account in self._accounts.values() if account.user_id == user_id]
 
     def account_of(self, token: str) -> Account | None:
         login_id = self._by_token.get(token)

@@ -12,13 +12,15 @@ from brokerage.deriv.simulator.clock import Clock
 from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store
-from brokerage.deriv.simulator.v3.answers import CALLS
+from brokerage.deriv.simulator.v3.generation import V3
 from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.simulator.v3.session import Session
+from brokerage.deriv.simulator.v4.generation import V4
 from brokerage.deriv.wire import encode
 
 LIKELY: list[Any] = [
@@ -99,41 +101,52 @@ FIRST = {
 }
 
 
-def make_session() -> Session:
+def make_session(generation: Generation) -> Session:
     now = time.time()
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
     account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
-    session = Session("s", 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
+    session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
     session.login_id = account.login_id
     return session
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> dict[str, Any]:
-    name = draw(st.sampled_from(sorted(CALLS)))
+def requests(draw: st.DrawFn) -> tuple[Generation, dict[str, Any]]:
+    generation = draw(st.sampled_from((V3, V4)))
+    calls = generation.calls
+    name = draw(st.sampled_from(sorted(calls)))
     values = st.sampled_from(LIKELY) | st.text(max_size=5) | st.integers()
     request: dict[str, Any] = {name: FIRST.get(name, 1), **MUST.get(name, {})}
-    fields = draw(st.dictionaries(st.sampled_from(sorted(CALLS[name].fields)), values, max_size=3))
+    if generation is V4:
+        request = _in_v4(request)
+    fields = draw(st.dictionaries(st.sampled_from(sorted(calls[name].fields)), values, max_size=3))
     request |= fields
     if name == "buy" and draw(st.booleans()):
         parameter = st.sampled_from([*TERMS, "app_markup_percentage", "barrier"])
-        request["parameters"] = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
-    return request
+        parameters = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
+        request["parameters"] = _in_v4(parameters) if generation is V4 else parameters
+    return generation, request
 
 
-SESSION = make_session()
+def _in_v4(request: dict[str, Any]) -> dict[str, Any]:
+    named = {"underlying_symbol" if name == "symbol" else name: value for name, value in request.items()}
+    return named | ({"parameters": _in_v4(named["parameters"])} if "parameters" in named else {})
+
+
+SESSIONS = {generation.name: make_session(generation) for generation in (V3, V4)}
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@example({"proposal": 1, **TERMS, "amount": 10**30})
-@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}})
-@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}})
-@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"})
-@example({"sell": 10**30, "price": 0})
-@example({"statement": 1, "offset": 10**30})
+@example((V3, {"proposal": 1, **TERMS, "amount": 10**30}))
+@example((V3, {"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}}))
+@example((V3, {"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}}))
+@example((V3, {"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"}))
+@example((V3, {"sell": 10**30, "price": 0}))
+@example((V3, {"statement": 1, "offset": 10**30}))
 @given(requests())
-def test_no_request_makes_the_venue_fail(request: dict[str, Any]) -> None:
-    session = SESSION
+def test_no_request_makes_the_venue_fail(asked: tuple[Generation, dict[str, Any]]) -> None:
+    generation, request = asked
+    session = SESSIONS[generation.name]
     session.login_id = next(iter(session.engine._accounts))
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
@@ -148,6 +161,7 @@ def test_no_request_makes_the_venue_fail(request: dict[str, Any]) -> None:
 
 @given(st.text() | st.binary())
 def test_no_text_makes_the_venue_fail(text: str | bytes) -> None:
-    SESSION.receive(text)
-    answer = json.loads(SESSION.outgoing.get_nowait() or "")
+    session = SESSIONS["v3"]
+    session.receive(text)
+    answer = json.loads(session.outgoing.get_nowait() or "")
     assert answer["error"]["code"] in ("InvalidJSON", "BadRequest", "UnrecognisedRequest")
