@@ -54,7 +54,7 @@ def request_demo(*, client: Client, by: By, at: datetime) -> TradingAccount:
             stakes=_mirror_account(client, public_id, "open_stakes", at),
             requested_at=at,
         )
-        _record("trading_account.requested", account, by=by, at=at)
+        record("trading_account.requested", account, by=by, at=at)
         wake("trading.open_account", account.pk)
     return account
 
@@ -108,7 +108,7 @@ def confirm_opened(
         account.venue_balance, account.venue_balance_at = balance, at
         account.state, account.opened_at = TradingAccount.State.ACTIVE, at
         account.save()
-        _record("trading_account.opened", account, by=by, at=at)
+        record("trading_account.opened", account, by=by, at=at)
     return account
 
 
@@ -120,7 +120,7 @@ def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime
             check_may_move(account, TradingAccount.State.UNREACHABLE)
             account.state = TradingAccount.State.UNREACHABLE
             account.save()
-            _record("trading_account.unreachable", account, by=by, at=at, code=code)
+            record("trading_account.unreachable", account, by=by, at=at, code=code)
     return account
 
 
@@ -151,7 +151,8 @@ def of_user(user: User, public_id: UUID) -> TradingAccount:
         raise NotFound("There is no such trading account.", field="account") from None
 
 
-def _record(name: str, account: TradingAccount, *, by: By, at: datetime, **payload: str) -> None:
+def record(name: str, account: TradingAccount, *, by: By, at: datetime, **payload: str) -> None:
+    """Record an event of the account, with its kind, state and login."""
     events.record(
         name,
         subject_type="trading_account",

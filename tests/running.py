@@ -143,9 +143,11 @@ class Running:
         rows = self._simulator("GET", "faults").json()["faults"]
         return [str(row["fault"]) for row in rows if row["login_id"] == login_id and not row["hits"]]
 
-    def control(self, path: str, body: dict[str, Any]) -> None:
+    def control(self, path: str, body: dict[str, Any]) -> Any:
+        """Have the simulator's desk make something so; what it answers."""
         answer = self._simulator("POST", path, json=body)
         assert answer.status_code == 201, answer.text
+        return answer.json()
 
     def _simulator(self, method: str, path: str, **given: Any) -> httpx.Response:
         """What the simulator's desk answers, as soon as it is there: another fault may just have killed it."""

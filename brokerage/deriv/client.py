@@ -141,6 +141,9 @@ class DerivClient(Protocol):
     ) -> tuple[StatementLine, ...]:
         """Movements of the balance, newest first, from ``since`` to ``until`` (Unix seconds)."""
 
+    async def older_statement(self, since: int | None = None) -> tuple[StatementLine, ...]:
+        """Movements the venue keeps apart: those from before it moved the account to this generation, newest first."""
+
     async def follow_transactions(self) -> Stream[TransactionUpdate]:
         """Each movement of the balance from now on."""
 

@@ -9,6 +9,7 @@ from brokerage.deriv.client import DerivClient
 from brokerage.deriv.connection import Hook, Settings
 from brokerage.deriv.errors import NotAuthorized, NotSent, Refused
 from brokerage.deriv.rest import PUBLIC_SOCKET, RestClient
+from brokerage.deriv.types import StatementLine
 
 GENERATIONS: Final = ("v3", "v4")
 
@@ -38,6 +39,10 @@ class Credentials:
     generation: str
     login_id: str = ""
     token: str = ""
+    old_login_id: str = ""
+    """The account's login on the old platform, if the venue moved it from there."""
+    moved_at: int = 0
+    """When it was moved, at the latest, in Unix seconds."""
 
     @property
     def is_private(self) -> bool:
@@ -66,8 +71,16 @@ async def open_client(
                 address = await rest.socket_address(credentials.login_id)
             except Refused as found:
                 raise NotAuthorized(found.code, "The token does not open this account.") from found
+
+    async def older(since: int | None) -> tuple[StatementLine, ...]:
+        if since is not None and since >= credentials.moved_at:
+            return ()
+        async with RestClient(addresses.rest, addresses.v4_app_id, credentials.token) as rest:
+            return await rest.legacy_statement(credentials.old_login_id, since)
+
+    was_moved = older if credentials.old_login_id else None
     try:
-        return await v4.connect(address, settings=settings, on_message=on_message)
+        return await v4.connect(address, older=was_moved, settings=settings, on_message=on_message)
     except NotAuthorized as found:
         # The address was too slow on its way, or the venue forgot it: the token is good, another one will do.
         raise NotSent("ADDRESS_REFUSED", "The one-time address was not taken.") from found

@@ -7,7 +7,7 @@ shown to clients, and tokens never appear in an error.
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -25,7 +25,7 @@ from brokerage.deriv.errors import (
     RetryLater,
     VenueError,
 )
-from brokerage.deriv.types import Migration, VenueAccount
+from brokerage.deriv.types import Migration, StatementLine, VenueAccount
 from brokerage.deriv.wire import NotJson, decode, encode, redact
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ OPTIONS: Final = "/trading/v1/options"
 PUBLIC_SOCKET: Final = f"{OPTIONS}/ws/public"
 TIMEOUT_SECONDS: Final = 10.0
 LARGEST_BODY: Final = 1024 * 1024
+PAGE: Final = 999
 MIGRATIONS: Final = ("complete", "pending", "failed", "not_applicable")
 
 
@@ -120,12 +121,30 @@ class RestClient:
 
         return await self._ask("GET", f"{OPTIONS}/legacy/migration-status", status)
 
+    async def legacy_statement(self, login_id: str, since: int | None = None) -> tuple[StatementLine, ...]:
+        """Everything that moved the account on the old platform, under its login there, newest first, from ``since``.
+
+        Rows that moved nothing (they have no amount) are left out.
+        """
+        found: list[StatementLine | None] = []
+        while True:
+            asked = {"loginid": login_id, "limit": PAGE, "offset": len(found)}
+            query = urlencode(asked if since is None else {**asked, "date_from": since})
+            page = await self._ask(
+                "GET",
+                f"{OPTIONS}/legacy/statement?{query}",
+                lambda body: answers.rows(body, "transactions", _legacy_line),
+            )
+            found += page
+            if len(page) < PAGE:
+                return tuple(line for line in found if line is not None)
+
     # ── one exchange ─────────────────────────────────────────────────────────────────────────────────
 
     async def _ask(
         self, method: str, path: str, parse: Callable[[Fields], T], sent: dict[str, Any] | None = None
     ) -> T:
-        what = f"{method} {path}"
+        what = f"{method} {path.partition('?')[0]}"
         if self._on_message is not None:
             self._on_message("out", {what: redact(sent or {})})
         content = None if sent is None else encode(sent)
@@ -195,4 +214,24 @@ def _account(row: Fields) -> VenueAccount:
         balance=answers.amount(row, "balance"),
         is_demo=kind == "demo",
         is_active=status == "active",
+    )
+
+
+def _legacy_line(row: Fields) -> StatementLine | None:
+    amount, after = (answers.maybe(answers.amount_text, row, name) for name in ("amount", "balance_after"))
+    at = answers.maybe(answers.whole, row, "transaction_time")
+    if amount is None or after is None or at is None:
+        return None
+    return StatementLine(
+        transaction_id=answers.whole(row, "transaction_id"),
+        action=answers.text(row, "action_type"),
+        amount=amount,
+        balance_after=after,
+        at=at,
+        contract_id=answers.maybe(answers.whole, row, "contract_id"),
+        reference_id=None,
+        payout=None,
+        app_id=answers.maybe(answers.whole, row, "app_id"),
+        shortcode=answers.maybe(answers.text, row, "shortcode"),
+        longcode=None,
     )

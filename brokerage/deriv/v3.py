@@ -8,7 +8,7 @@ from brokerage.deriv.answers import Dialect, Fields
 from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
 from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
-from brokerage.deriv.types import ActiveSymbol, Authorization, SiteStatus
+from brokerage.deriv.types import ActiveSymbol, Authorization, SiteStatus, StatementLine
 
 
 def _listed(row: Fields) -> ActiveSymbol:
@@ -47,6 +47,9 @@ class V3Client(SocketClient):
     async def website_status(self) -> SiteStatus:
         """Whether the venue is up, and how often it may be asked."""
         return await self._ask({"website_status": 1}, answers.site_status)
+
+    async def older_statement(self, since: int | None = None) -> tuple[StatementLine, ...]:
+        return ()
 
     async def follow_site_status(self) -> Subscription[SiteStatus]:
         return await self._follow({"website_status": 1}, answers.site_status)

@@ -1,5 +1,6 @@
 """Protocol generation v4: a socket per account, opened with an address that works once; another for public prices."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from brokerage.deriv import answers
@@ -7,7 +8,9 @@ from brokerage.deriv.answers import Dialect, Fields
 from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
 from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
-from brokerage.deriv.types import ActiveSymbol, SiteStatus
+from brokerage.deriv.types import ActiveSymbol, SiteStatus, StatementLine
+
+Older = Callable[[int | None], Awaitable[tuple[StatementLine, ...]]]
 
 
 def _listed(row: Fields) -> ActiveSymbol:
@@ -36,8 +39,13 @@ DIALECT = Dialect(
 class V4Client(SocketClient):
     """``DerivClient`` over generation v4."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, older: Older | None = None) -> None:
+        """``older`` reads what the venue keeps apart from before it moved the account; ``None`` if it did not."""
         super().__init__(connection, DIALECT)
+        self._older = older
+
+    async def older_statement(self, since: int | None = None) -> tuple[StatementLine, ...]:
+        return () if self._older is None else await self._older(since)
 
     async def follow_site_status(self) -> Subscription[SiteStatus] | None:
         """v4 does not tell: a socket that closes is all one sees of an update."""
@@ -45,13 +53,17 @@ class V4Client(SocketClient):
 
 
 async def connect(
-    address: str, *, settings: Settings | None = None, on_message: Hook | None = None
+    address: str,
+    *,
+    older: Older | None = None,
+    settings: Settings | None = None,
+    on_message: Hook | None = None,
 ) -> V4Client:
     """Open the socket at an address of ``RestClient.socket_address``, or the public one.
 
     Raises ``NotSent`` if there is no connection, ``NotAuthorized`` if the address is used, old or false.
     """
-    return V4Client(await open_connection(address, settings or Settings(), on_message))
+    return V4Client(await open_connection(address, settings or Settings(), on_message), older)
 
 
 if TYPE_CHECKING:

@@ -69,6 +69,13 @@ class TradingAccount(PublicIdModel):
     venue = models.CharField(max_length=16, default="deriv")
     generation = models.CharField("protocol generation", max_length=4, choices=Generation, default="v3")
     login_id = models.CharField("login id", max_length=32, blank=True)
+    old_login_id = models.CharField(
+        "login id on v3",
+        max_length=32,
+        blank=True,
+        help_text="What it was called before the venue moved it to v4.",
+    )
+    migrated_at = models.DateTimeField(null=True, blank=True, help_text="When we followed its move to v4.")
     token = EncryptedField(blank=True)
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=12, choices=State, default=State.OPENING)

@@ -67,6 +67,8 @@ class Link:
             except NotAuthorized as found:
                 log.warning("venue refuses the token", extra={"link": self.name, "code": found.code})
                 await self._report("unauthorized", self.name, found.code)
+                # Somebody looks what it means; until then asking again at once would be refused again.
+                await asyncio.sleep(LONGEST_PAUSE_SECONDS)
                 return
             except (VenueError, OSError) as found:
                 reason = found.code if isinstance(found, VenueError) else type(found).__name__
@@ -221,7 +223,9 @@ async def _profit_table(client: DerivClient, given: Mapping[str, Any]) -> Any:
 
 
 async def _statement(client: DerivClient, given: Mapping[str, Any]) -> Any:
-    return await _pages(lambda offset: client.statement(since=given["since"], limit=PAGE, offset=offset))
+    since = given["since"]
+    lines = await _pages(lambda offset: client.statement(since=since, limit=PAGE, offset=offset))
+    return lines + [to_json(line) for line in await client.older_statement(since)]
 
 
 async def _active_symbols(client: DerivClient, given: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from brokerage import connections, gate
+from brokerage import connections, gate, venue
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
 from brokerage.deriv.opening import Credentials
@@ -226,8 +226,8 @@ def _accounts() -> dict[str, Credentials]:
     """The accounts to keep connected, with their credentials, by link name."""
     close_old_connections()
     try:
-        rows = TradingAccount.objects.to_stream().values_list("pk", "generation", "login_id", "token")
-        return {str(pk): Credentials(generation, login_id, token) for pk, generation, login_id, token in rows}
+        rows = TradingAccount.objects.to_stream().only(*venue.CREDENTIALS)
+        return {str(row.pk): venue.credentials_of(row) for row in rows}
     finally:
         close_old_connections()
 

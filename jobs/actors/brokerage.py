@@ -9,13 +9,12 @@ from django.utils import timezone
 from backoffice.errors import DomainError
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from backoffice.who import By
 from brokerage import (
-    accounts,
     demo,
     demo_accounts,
     execution,
     instruments,
+    migration,
     proofs,
     reconciliation,
     statements,
@@ -120,9 +119,20 @@ def after_connect(account_id: int) -> None:
 
 @actor("trading.unauthorized", throws=REFUSALS)
 def unauthorized(account_id: int, code: str) -> None:
-    """The venue refuses an account's token."""
-    account = TradingAccount.objects.get(pk=account_id)
-    accounts.mark_unreachable(account, code=code, by=By.system("streams"), at=now())
+    """The venue refuses an account's token: was the account moved, or is the token no longer good?"""
+    migration.after_refusal(TradingAccount.objects.get(pk=account_id), code=code, now=now)
+
+
+@actor("trading.look_for_migration", time_limit_seconds=60, throws=REFUSALS)
+def look_for_migration(account_id: int) -> None:
+    """Whether the venue has moved an account to v4."""
+    migration.look(TradingAccount.objects.get(pk=account_id), now=now)
+
+
+@actor("trading.look_for_migrations", time_limit_seconds=60, every=3600)
+def look_for_migrations() -> None:
+    """Look at every account that speaks v3."""
+    migration.look_at_all()
 
 
 @actor("trading.open_account", time_limit_seconds=30, throws=REFUSALS)

@@ -259,8 +259,11 @@ def test_a_refused_token_is_reported_once_and_not_tried_for_ever(redis):
         reports = []
         lease, link = link_to(client, [Wire(NotAuthorized("InvalidToken", "No."))], reports)
         await lease.take()
-        await asyncio.wait_for(link.run(), 5)
+        running = asyncio.create_task(link.run())
+        await until(lambda: reports)
         assert reports == [("unauthorized", "7", "InvalidToken")]
+        assert not running.done(), "it waits until somebody has looked what it means"
+        await link.end(running)
 
     in_loop(work)
 

@@ -56,6 +56,7 @@ def run(stage: Stage, scenario: Scenario, seed: int) -> Run:
         scenario.fall(stage, client)
         begun = time.monotonic()
         client.finish()
+        done.login_id = client.login_id  # the venue may have given it another
         done.seconds, done.placed = time.monotonic() - begun, len(set(client.placed))
         if missed := stage.not_fallen(client):
             done.failed = f"{scenario.name} with seed {seed}: it did not fall ({', '.join(missed)})"

@@ -120,6 +120,23 @@ def generation_changed(stage: Stage, client: Client) -> None:
     client.place()
 
 
+@scenario("the venue moves the client from v3 to v4 while a purchase is on the wire and a contract runs")
+def migrated(stage: Stage, client: Client) -> None:
+    stage.speak(client, "v3")
+    client.reaches(client.place(duration=10), "OPEN")
+    way = client.draw.choice((*LOST, "delay"))
+    stage.fault(client, way, call="buy", seconds=1.0)
+    trade = client.place()
+    until(
+        lambda: not stage.not_fallen(client) or client.trade(trade)["isFinal"],
+        "the purchase has reached the venue, or will not",
+        60,
+        every=0.05,
+    )
+    stage.migrate(client)
+    client.place()
+
+
 @scenario("the answer to one of several identical purchases lost")
 def identical_beside(stage: Stage, client: Client) -> None:
     terms = {"side": "CALL", "stake": f"{client.draw.randrange(100, 900)}.00", "duration": 3}

@@ -147,6 +147,11 @@ class Stage:
         client.insist(lambda: TradingAccount.objects.filter(pk=client.pk).update(generation=generation))
         connection.close()
 
+    def migrate(self, client: Client) -> None:
+        """The venue moves a client who speaks v3 to v4: v3 is closed to them, and the account has another login."""
+        answer = self.running.control(f"accounts/{client.login_id}/migration", {"status": "complete"})
+        client.login_id = answer["moves"][client.login_id]
+
     def fault(self, client: Client, fault: str, **given: Any) -> None:
         self.running.fault(fault, login_id=client.login_id, **given)
 

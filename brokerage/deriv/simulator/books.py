@@ -90,6 +90,15 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """An account was moved to generation v4: its login now and before, and the last transaction before."""
+
+    login_id: str
+    was: str
+    last_transaction: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One movement of an account's balance, with the balance it left. ``at`` in whole Unix seconds."""
 

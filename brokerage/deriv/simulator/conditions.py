@@ -26,6 +26,7 @@ class Conditions:
         self._until: dict[str, float] = {}
         self.close_all: Callable[[], None] = lambda: None
         self.tell_status: Callable[[], None] = lambda: None
+        self.close_moved: Callable[[], None] = lambda: None
         # Which call, of which account, when by the machine's clock.
         self.received: deque[tuple[str, str | None, float]] = deque(maxlen=REMEMBERED)
 

@@ -18,6 +18,7 @@ from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.wire import NotJson, decode
 
@@ -37,13 +38,19 @@ class Control:
     """The routes under `/simulator/`."""
 
     def __init__(
-        self, pulse: Pulse, faults: Faults, conditions: Conditions, secret: str | None, is_local: bool
+        self,
+        pulse: Pulse,
+        faults: Faults,
+        conditions: Conditions,
+        moves: Moves,
+        secret: str | None,
+        is_local: bool,
     ) -> None:
         """Without a secret the interface answers only while the server is bound to the machine itself."""
         self._pulse = pulse
         self._engine = pulse.engine
         self._faults = faults
-        self._conditions = conditions
+        self._conditions, self._moves = conditions, moves
         self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
@@ -54,6 +61,7 @@ class Control:
             Route("/simulator/accounts/{external_id}", self.put_account, methods=["PUT"]),
             Route("/simulator/accounts/{login_id}/books", self.books),
             Route("/simulator/accounts/{login_id}/activity", self.activity, methods=["POST"]),
+            Route("/simulator/accounts/{login_id}/migration", self.migration, methods=["POST"]),
             Route("/simulator/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/conditions", self.conditions, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/chaos", self.chaos, methods=["GET", "POST", "DELETE"]),
@@ -150,6 +158,24 @@ class Control:
                 ],
             }
         )
+
+    async def migration(self, request: Request) -> Response:
+        """Where the move of the account's owner from v3 to v4 stands from now on; their accounts' logins afterwards."""
+        try:
+            self._guard(request)
+            body = await self._object(request)
+            user_id = self._engine.account(request.path_params["login_id"]).user_id
+            self._pulse.flush(time.time())
+            self._moves.set_status(user_id, str(body.get("status")))
+        except Unacceptable as problem:
+            return JSONResponse({"error": problem.message}, problem.status)
+        except KeyError:
+            return JSONResponse({"error": "there is no such account"}, 404)
+        except Refusal as refusal:
+            return JSONResponse({"error": refusal.message}, 422)
+        self._conditions.close_moved()
+        moves = {move.was: move.login_id for move in self._moves.of_user(user_id)}
+        return JSONResponse({"status": self._moves.status(user_id), "moves": moves}, 201)
 
     async def activity(self, request: Request) -> Response:
         """What the client does at the venue without us: money in or out, or a purchase by another application."""

@@ -159,14 +159,6 @@ class Engine:
         with self._change():
             return self._book(account, "deposit" if missing > 0 else "withdrawal", missing, at)
 
-    def migration(self, user_id: int) -> str:
-        """Where the user's move from generation v3 to v4 stands."""
-        return self.store.meta(f"migration {user_id}") or "not_applicable"
-
-    def migrate(self, user_id: int, status: str) -> None:
-        """Have the user's move stand there."""
-        self.store.set_meta(f"migration {user_id}", status)
-
     def move_money(self, login_id: str, action: str, amount: Decimal, at: float) -> Line:
         """A deposit or a withdrawal the client makes at the venue. Refused if the balance does not cover it."""
         account = self._accounts[login_id]
@@ -176,6 +168,15 @@ class Engine:
             raise Refusal("InsufficientBalance", "The balance does not cover the amount.")
         with self._change():
             return self._book(account, action, amount if action == "deposit" else -amount, at)
+
+    @property
+    def last_transaction(self) -> int:
+        """The number of the last line written."""
+        return self._last_transaction
+
+    def knows(self, login_id: str) -> bool:
+        """Whether an account goes by this login."""
+        return login_id in self._accounts
 
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""

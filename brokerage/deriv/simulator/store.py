@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
-from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Terms
+from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Move, Terms
 from brokerage.deriv.simulator.clock import Stretch
 
 _TABLES = """
@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS lines (
     transaction_id INTEGER PRIMARY KEY, login_id TEXT NOT NULL REFERENCES accounts, action TEXT NOT NULL,
     amount TEXT NOT NULL, balance_after TEXT NOT NULL, at INTEGER NOT NULL, contract_id INTEGER,
     reference_id INTEGER);
+CREATE TABLE IF NOT EXISTS moves (
+    login_id TEXT PRIMARY KEY, was TEXT NOT NULL UNIQUE, last_transaction INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS lines_by_account ON lines (login_id, at);
 """
 _FOREVER = 1 << 62
@@ -170,16 +172,30 @@ class Store:
         limit: int,
         offset: int,
         ascending: bool,
+        after: int = 0,
     ) -> list[Contract]:
-        """Contracts that are over, by time of purchase (``since`` ≤ time ≤ ``until``)."""
+        """Contracts that are over, by time of purchase (``since`` ≤ time ≤ ``until``), sold after that transaction."""
         direction = "ASC" if ascending else "DESC"
         chosen = f"AND json_extract(terms, '$[0]') IN ({', '.join('?' * len(types))})" if types else ""
         rows = self._db.execute(
             "SELECT * FROM contracts WHERE login_id = ? AND status <> 'open' AND purchase_time BETWEEN ? AND ? "
-            f"{chosen} ORDER BY purchase_time {direction}, contract_id {direction} LIMIT ? OFFSET ?",
-            (login_id, since or 0, _FOREVER if until is None else until, *types, limit, offset),
+            f"AND sell_transaction_id > ? {chosen} ORDER BY purchase_time {direction}, contract_id {direction} LIMIT ? OFFSET ?",
+            (login_id, since or 0, _FOREVER if until is None else until, after, *types, limit, offset),
         )
         return [_contract(row) for row in rows]
+
+    def rename(self, login_id: str, new: str) -> None:
+        """An account with its contracts and lines goes by another login from now on."""
+        for table in ("accounts", "contracts", "lines"):
+            self._db.execute(f"UPDATE {table} SET login_id = ? WHERE login_id = ?", (new, login_id))
+
+    def moves(self) -> list[Move]:
+        """The accounts that were moved to generation v4."""
+        rows = self._db.execute("SELECT login_id, was, last_transaction FROM moves ORDER BY rowid")
+        return [Move(*row) for row in rows]
+
+    def add_move(self, move: Move) -> None:
+        self._save("moves", (move.login_id, move.was, move.last_transaction), "INSERT")
 
     def lines(
         self,
@@ -189,12 +205,25 @@ class Store:
         action: str | None = None,
         limit: int = -1,
         offset: int = 0,
+        *,
+        after: int = 0,
+        up_to: int = _FOREVER,
     ) -> list[Line]:
-        """Statement lines, newest first (``since`` ≤ time ≤ ``until``)."""
+        """Statement lines, newest first (``since`` ≤ time ≤ ``until``, ``after`` < transaction ≤ ``up_to``)."""
         rows = self._db.execute(
             "SELECT * FROM lines WHERE login_id = ? AND at BETWEEN ? AND ? AND (? IS NULL OR action = ?) "
-            "ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
-            (login_id, since or 0, _FOREVER if until is None else until, action, action, limit, offset),
+            "AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
+            (
+                login_id,
+                since or 0,
+                _FOREVER if until is None else until,
+                action,
+                action,
+                after,
+                up_to,
+                limit,
+                offset,
+            ),
         )
         return [
             Line(number, login, action, Decimal(amount), Decimal(after), at, contract_id, reference)

@@ -35,6 +35,8 @@ _REST = {
     r"POST /trading/v1/options/accounts/[A-Z0-9]+/otp": "websocket",
     r"POST /trading/v1/options/accounts/[A-Z0-9]+/reset-demo-balance": "reset_demo_balance",
     r"GET /trading/v1/options/legacy/migration-status": "legacy_migration_status",
+    r"GET /trading/v1/options/legacy/accounts": "legacy_accounts",
+    r"GET /trading/v1/options/legacy/statement": "legacy_statement",
 }
 
 

@@ -55,6 +55,7 @@ REQUESTS = {
     "websocket": lambda rest: rest.socket_address("VRTC1"),
     "reset_demo_balance": lambda rest: rest.reset_demo_balance("VRTC1"),
     "legacy_migration_status": lambda rest: rest.migration(),
+    "legacy_statement": lambda rest: rest.legacy_statement("CR1"),
 }
 
 

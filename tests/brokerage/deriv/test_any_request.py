@@ -13,6 +13,7 @@ from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.generation import Generation
+from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
@@ -105,7 +106,8 @@ def make_session(generation: Generation) -> Session:
     now = time.time()
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
     account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
-    session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
+    conditions, moves = Conditions(engine.reload), Moves(engine)
+    session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), conditions, moves)
     session.login_id = account.login_id
     return session
 

@@ -27,6 +27,7 @@ from brokerage.deriv.simulator.v4.passwords import LIFE_SECONDS, Passwords
 from tests.brokerage.deriv.running import SimulatorProcess, free_port
 from tests.brokerage.deriv.schemas import Recorder
 from tests.brokerage.deriv.speaking import addresses
+from tests.brokerage.deriv.test_client import MINUTE
 
 pytestmark = pytest.mark.processes
 
@@ -188,3 +189,49 @@ def test_nothing_is_sent_where_nobody_listens() -> None:
 def test_health_is_a_word(venue: SimulatorProcess) -> None:
     answer = httpx.get(f"http://127.0.0.1:{venue.port}/v1/health")
     assert (answer.status_code, answer.text) == (200, "OK")
+
+
+def test_a_user_who_is_moved_has_another_login_and_an_old_statement(
+    venue: SimulatorProcess, account: Account
+) -> None:
+    path = f"accounts/{account['login_id']}"
+    for amount in ("1.00", "2.00"):
+        venue.control("POST", f"{path}/activity", {"kind": "withdrawal", "amount": amount})
+
+    async def story() -> None:
+        old = await open_client(addresses(venue), Credentials("v3", account["login_id"], account["token"]))
+        running = await old.buy_with_terms(MINUTE, Decimal("10.00"))
+        venue.control("POST", f"{path}/migration", {"status": "pending"})
+        async with asking(venue, account) as rest:
+            assert await rest.migration() == "pending"
+            with pytest.raises(Refused, match="MigrationNotComplete"):
+                await rest.legacy_statement(account["login_id"])
+        assert (await old.balance()).balance == Decimal("9987.00"), "until it is done, v3 goes on"
+        done = venue.control("POST", f"{path}/migration", {"status": "complete"})
+        new = done["moves"][account["login_id"]]
+        assert new != account["login_id"]
+        await asyncio.wait_for(old.wait_lost(), 5)
+        with pytest.raises(NotAuthorized, match="InvalidToken"):
+            await open_client(addresses(venue), Credentials("v3", account["login_id"], account["token"]))
+        async with asking(venue, account) as rest:
+            assert (await rest.migration(), (await rest.accounts())[0].login_id) == ("complete", new)
+            older = await rest.legacy_statement(account["login_id"])
+            assert [(line.action, line.amount, line.balance_after) for line in older] == [
+                ("buy", Decimal("-10.00"), Decimal("9987.00")),
+                ("withdrawal", Decimal("-2.00"), Decimal("9997.00")),
+                ("withdrawal", Decimal("-1.00"), Decimal("9999.00")),
+                ("deposit", Decimal("10000.00"), Decimal("10000.00")),
+            ]
+            assert await rest.legacy_statement(account["login_id"], since=older[0].at + 1) == ()
+        moved = Credentials("v4", new, account["token"], account["login_id"], int(time.time()) + 1)
+        client = await open_client(addresses(venue), moved)
+        try:
+            (held,) = await client.portfolio()
+            assert held.contract_id == running.contract_id, "an open contract stays what it is"
+            assert await client.statement() == ()
+            assert await client.older_statement() == older
+            assert await client.older_statement(since=moved.moved_at) == ()
+        finally:
+            await client.close()
+
+    asyncio.run(story())

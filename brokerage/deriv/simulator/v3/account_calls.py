@@ -34,7 +34,7 @@ DATE = text(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,10}")
 )
 def authorize(session: "Session", request: Request, at: float) -> Answer:
     account = session.engine.account_of(request["authorize"])
-    if account is None:
+    if account is None or session.moves.is_moved(account.user_id):
         raise Refusal("InvalidToken", "The token is not valid.")
     if session.login_id != account.login_id:
         _leave(session)
@@ -165,6 +165,7 @@ def profit_table(session: "Session", request: Request, at: float) -> Answer:
         int(request.get("limit", 50)),
         request.get("offset", 0),
         request.get("sort") == "ASC",
+        session.forgotten(),
     )
     rows = [frames.profit_row(contract, request.get("description") == 1) for contract in contracts]
     return Answer("profit_table", {"profit_table": {"count": len(rows), "transactions": rows}})
@@ -210,6 +211,7 @@ def statement(session: "Session", request: Request, at: float) -> Answer:
         request.get("action_type"),
         int(request.get("limit", 100)),
         request.get("offset", 0),
+        after=session.forgotten(),
     )
     rows = [
         frames.statement_row(

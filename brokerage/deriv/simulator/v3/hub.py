@@ -12,6 +12,7 @@ from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Event
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.generation import Generation
+from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.v3.limits import Limits
@@ -27,14 +28,16 @@ class Hub:
         faults: Faults,
         limits: Limits,
         conditions: Conditions,
+        moves: Moves,
         idle_seconds: float = 120.0,
     ) -> None:
         """A connection on which nothing was asked for ``idle_seconds`` is closed."""
         self._pulse = pulse
         self._faults = faults
         self._limits = limits
-        self._conditions = conditions
+        self._conditions, self._moves = conditions, moves
         conditions.close_all, conditions.tell_status = self._close_all, self._tell_status
+        conditions.close_moved = self.close_moved
         self._idle_seconds = idle_seconds
         self._sessions: set[Session] = set()
         self._numbers = itertools.count(1)
@@ -46,6 +49,12 @@ class Hub:
             for stream in session.streams.values()
             for code in stream.symbols()
         }
+
+    def close_moved(self) -> None:
+        """End the sockets of accounts that go by another login now: their owner was moved to v4."""
+        for session in self._sessions:
+            if session.login_id is not None and not session.engine.knows(session.login_id):
+                session.drop()
 
     def _close_all(self) -> None:
         for session in self._sessions:
@@ -84,6 +93,7 @@ class Hub:
             self._faults,
             self._limits,
             self._conditions,
+            self._moves,
             login_id,
         )
         self._sessions.add(session)

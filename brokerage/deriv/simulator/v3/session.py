@@ -11,6 +11,7 @@ from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine, Event
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.generation import Generation
+from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.v3 import market_calls, trading_calls
@@ -46,6 +47,7 @@ class Session:
         faults: Faults,
         limits: Limits,
         conditions: Conditions,
+        moves: Moves,
         login_id: str | None = None,
     ) -> None:
         """``login_id``: whose connection it is from the start, where the protocol knows no ``authorize``."""
@@ -57,6 +59,7 @@ class Session:
         self.faults = faults
         self.limits = limits
         self.conditions = conditions
+        self.moves = moves
         self.login_id = login_id
         self.streams: dict[str, Stream] = {}
         self.proposals: dict[str, Quoted] = {}
@@ -154,6 +157,10 @@ class Session:
         if self.login_id is None:
             raise Refusal("AuthorizationRequired", "Authorize first.")
         return self.engine.account(self.login_id)
+
+    def forgotten(self) -> int:
+        """The last transaction that this generation does not tell of: what v4 keeps as the old platform's history."""
+        return 0 if self.generation.name == "v3" else self.moves.last_before(self.account().login_id)
 
     def subscribe(self, stream: Stream) -> Stream:
         """Add a stream. Refused if the connection has the same one already."""

@@ -7,9 +7,8 @@ was made for, its holder may see and connect every account of theirs.
 import asyncio
 import time
 import zlib
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -19,10 +18,13 @@ from brokerage.deriv.simulator.books import Account, Refusal
 from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.control import LARGEST_BODY
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
+from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.v3.limits import Limits
+from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler
 from brokerage.deriv.simulator.v4.generation import RATES
+from brokerage.deriv.simulator.v4.legacy import Legacy
 from brokerage.deriv.simulator.v4.passwords import Passwords
 from brokerage.deriv.wire import NotJson, decode, encode
 
@@ -34,10 +36,12 @@ SCOPES: Final = {
     "application_read": "admin",
     "payment": "payments",
 }
-STATUS_OF: Final = {"RateLimit": 429, "AccountNotFound": 404, "InternalServerError": 500}
-
-Body = dict[str, Any]
-Handler = Callable[["Asked"], tuple[int, Body]]
+STATUS_OF: Final = {
+    "RateLimit": 429,
+    "AccountNotFound": 404,
+    "MigrationNotComplete": 409,
+    "InternalServerError": 500,
+}
 
 
 class Unauthorized(Exception):
@@ -46,13 +50,6 @@ class Unauthorized(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
-
-
-class Asked:
-    """One request: who asks, with which fields, when."""
-
-    def __init__(self, request: Request, account: Account, app_id: int, body: Body, at: float) -> None:
-        self.request, self.account, self.app_id, self.body, self.at = request, account, app_id, body, at
 
 
 class Rest:
@@ -65,11 +62,13 @@ class Rest:
         limits: Limits,
         conditions: Conditions,
         passwords: Passwords,
+        moves: Moves,
         rules: Rules,
     ) -> None:
         self._pulse, self._engine = pulse, pulse.engine
         self._faults, self._limits, self._conditions = faults, limits, conditions
         self._passwords, self._rules = passwords, rules
+        self._legacy = Legacy(self._engine, moves)
 
     def routes(self) -> list[BaseRoute]:
         one = f"{OPTIONS}/accounts/{{account_id}}"
@@ -81,8 +80,9 @@ class Rest:
             self._route(
                 "POST", f"{one}/reset-demo-balance", "reset_demo_balance", "trade", self._reset_balance
             ),
-            self._route(
-                "GET", f"{OPTIONS}/legacy/migration-status", "migration_status", "trade", self._migration
+            *(
+                self._route("GET", f"{OPTIONS}/legacy/{path}", name, "trade", handler)
+                for path, (name, handler) in self._legacy.handlers().items()
             ),
         ]
 
@@ -92,7 +92,7 @@ class Rest:
         async def endpoint(request: Request) -> Response:
             begun = time.time()
             status, body = await self._exchange(request, name, scope, handler)
-            if "errors" not in body and "status" not in body:
+            if "data" in body:
                 meta = {
                     "endpoint": request.url.path,
                     "method": method,
@@ -201,9 +201,6 @@ class Rest:
         after = _row(self._engine.account(account.login_id))
         del after["group"]
         return 200, {"data": after}
-
-    def _migration(self, asked: Asked) -> tuple[int, Body]:
-        return 200, {"status": self._engine.migration(asked.account.user_id)}
 
 
 def application_number(app_id: str) -> int:

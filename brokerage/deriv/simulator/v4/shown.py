@@ -1,6 +1,7 @@
 """The handlers' answers as v4 writes them: other names, contracts' prices as texts, nothing of applications."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 Body = dict[str, Any]
@@ -86,8 +87,13 @@ def _transaction(body: Body) -> Body:
 def _with_move(row: Body, name: str) -> Body:
     """v4 knows four kinds of movement: any other is money in or out."""
     if name in row and row[name] not in MOVES:
-        return {**row, name: "deposit" if row["amount"] >= 0 else "withdrawal"}
+        return {**row, name: moved(row["amount"])}
     return row
+
+
+def moved(amount: Decimal) -> str:
+    """What a movement that is no trade is called."""
+    return "deposit" if amount >= 0 else "withdrawal"
 
 
 def _balance(body: Body) -> Body:
