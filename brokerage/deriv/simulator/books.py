@@ -90,6 +90,18 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """One account copies another's purchases. Empty ``assets`` or ``trade_types`` mean all; stakes without end, any."""
+
+    copier: str
+    trader: str
+    assets: tuple[str, ...] = ()
+    trade_types: tuple[str, ...] = ()
+    min_trade_stake: Decimal | None = None
+    max_trade_stake: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One movement of an account's balance, with the balance it left. ``at`` in whole Unix seconds."""
 

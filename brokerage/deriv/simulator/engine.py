@@ -4,6 +4,7 @@ Every method takes the time (``at``, Unix seconds) from its caller. A change is 
 method returns; what happened is then found in ``drain()``, for whoever streams it. One thread only.
 """
 
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ from decimal import Decimal
 from heapq import heappop, heappush
 from math import floor
 
-from brokerage.deriv.simulator import pricing
+from brokerage.deriv.simulator import copying, pricing, transfers, valuing
 from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Refusal, Terms
-from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS
+from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS, exchanged
 from brokerage.deriv.simulator.prices import Market, Quote
 from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, seconds_of
 from brokerage.deriv.simulator.store import Store
+
+logger = logging.getLogger(__name__)
 
 SCOPES = ("read", "trade", "trading_information", "payments", "admin")
 
@@ -57,6 +60,9 @@ class Engine:
         self._accounts = {account.login_id: account for account in accounts}
         self._by_token = {account.token: account.login_id for account in accounts}
         self._by_external = {account.external_id: account.login_id for account in accounts}
+        self._of_user: dict[int, list[str]] = {}
+        for account in sorted(accounts, key=lambda account: int(account.login_id.lstrip("CRTV"))):
+            self._of_user.setdefault(account.user_id, []).append(account.login_id)
         self._endings = self.store.endings()
         self._open: dict[str, dict[int, Contract]] = {account.login_id: {} for account in accounts}
         self._due: list[tuple[float, int, str]] = []
@@ -101,13 +107,25 @@ class Engine:
         is_demo: bool,
         at: float,
         scopes: tuple[str, ...] = SCOPES,
+        user_id: int | None = None,
     ) -> Account:
-        """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet."""
+        """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet.
+
+        With the ``user_id`` of another account it belongs to the same person, without one to a new person.
+        """
         if known := self._by_external.get(external_id):
             account = self._accounts[known]
-            if (account.currency, account.is_demo) != (currency, is_demo):
-                raise Refusal("AccountExists", "This account exists in another currency or kind.")
+            if (account.currency, account.is_demo, account.user_id) != (
+                currency,
+                is_demo,
+                account.user_id if user_id is None else user_id,
+            ):
+                raise Refusal(
+                    "AccountExists", "This account exists in another currency or kind, or is another's."
+                )
             return account
+        if user_id is not None and user_id not in self._of_user:
+            raise Refusal("InvalidUser", "There is no such user.")
         if currency not in CURRENCIES:
             raise Refusal("InvalidCurrency", "Accounts are not kept in this currency.")
         if balance < 0 or balance != balance.quantize(CENT):
@@ -116,8 +134,9 @@ class Engine:
         account = Account(
             login_id=f"{'VRTC' if is_demo else 'CR'}{self._last_user}",
             external_id=external_id,
-            token=secrets.token_urlsafe(32),
-            user_id=self._last_user,
+            # 32 characters: the longest token that copy_start can name
+            token=secrets.token_urlsafe(24),
+            user_id=self._last_user if user_id is None else user_id,
             currency=currency,
             balance=Decimal("0.00"),
             is_demo=is_demo,
@@ -127,6 +146,7 @@ class Engine:
         with self._change():
             self.store.save_account(account)
             self._open[account.login_id] = {}
+            self._of_user.setdefault(account.user_id, []).append(account.login_id)
             self._by_token[account.token] = self._by_external[external_id] = account.login_id
             self._book(account, "virtual_credit" if is_demo else "deposit", balance, at)
         return self._accounts[account.login_id]
@@ -151,6 +171,28 @@ class Engine:
             raise Refusal("InsufficientBalance", "The balance does not cover the amount.")
         with self._change():
             return self._book(account, action, amount if action == "deposit" else -amount, at)
+
+    def transfer(
+        self, login_id: str, to_login_id: str, amount: Decimal, currency: str, at: float
+    ) -> tuple[Line, Line]:
+        """Move money between two accounts of one user: what leaves the first, what reaches the second.
+
+        ``amount`` is in ``currency``, the first account's; the second gets it exchanged, rounded down to its cents.
+        Refused for demo accounts, another user's accounts and what the balance does not cover.
+        """
+        self.advance(at)
+        giver, taker = self._accounts[login_id], self._accounts.get(to_login_id)
+        taker = transfers.checked(giver, taker, amount, currency)
+        received = exchanged(amount, giver.currency, taker.currency)
+        with self._change():
+            return (
+                self._book(giver, "transfer", -amount, at),
+                self._book(taker, "transfer", received, at),
+            )
+
+    def accounts_of(self, user_id: int) -> list[Account]:
+        """The user's accounts, the first opened first; none for a stranger."""
+        return [self._accounts[login_id] for login_id in self._of_user.get(user_id, ())]
 
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""
@@ -183,8 +225,20 @@ class Engine:
     ) -> tuple[Contract, Line]:
         """Sell the account a contract at today's price, if that is not above ``ceiling``.
 
-        The entry is the next tick after ``at``; a tick contract ends as many ticks after that as it lasts.
+        The entry is the next tick after ``at``; a tick contract ends as many ticks after that as it lasts. Whoever
+        copies the account then buys the same for itself, if it can; what it bought is not copied on.
         """
+        bought = self._sell_to(login_id, terms, ceiling, markup_percent, app_id, at)
+        for copier in copying.copiers_of(self.store, bought[0]):
+            try:
+                self._sell_to(copier, terms, bought[0].buy_price, markup_percent, app_id, at)
+            except Refusal as refusal:
+                logger.info("contract %s is not copied by %s: %s", bought[0].contract_id, copier, refusal)
+        return bought
+
+    def _sell_to(
+        self, login_id: str, terms: Terms, ceiling: Decimal, markup_percent: Decimal, app_id: int, at: float
+    ) -> tuple[Contract, Line]:
         self.advance(at)
         account = self._accounts[login_id]
         price = self.price(terms, markup_percent)
@@ -269,12 +323,18 @@ class Engine:
                     continue
                 if not contract.is_expired:
                     self._expire(contract)
-                elif self._ending(contract_id).is_refunded:
-                    self._close(contract, "cancelled", contract.buy_price, at)
-                elif self._has_won(contract):
-                    self._close(contract, "won", contract.payout, at)
                 else:
-                    self._close(contract, "lost", Decimal("0.00"), at)
+                    self._settle(contract, at)
+
+    def settle_expired(self, login_id: str, at: float) -> int:
+        """Settle the account's contracts that have expired and wait, however long they were to; how many it was."""
+        self.advance(at)
+        waiting = [contract for contract in self.open_contracts(login_id) if contract.is_expired]
+        if waiting:
+            with self._change():
+                for contract in waiting:
+                    self._settle(contract, at)
+        return len(waiting)
 
     def next_due(self) -> float | None:
         """When the next contract expires or settles."""
@@ -295,49 +355,21 @@ class Engine:
 
     def entry(self, contract: Contract, at: float) -> Quote | None:
         """The entry tick, once it has happened."""
-        if self.market.index_at(contract.terms.symbol, at) < contract.entry_index:
-            return None
-        return self.market.quote(contract.terms.symbol, contract.entry_index)
+        return valuing.entry(self.market, contract, at)
 
     def resale_problem(self, contract: Contract, at: float) -> Refusal | None:
         """Why the venue would not buy the contract back now; ``None`` if it would."""
-        last = self.market.index_at(contract.terms.symbol, at)
-        if contract.terms.unit == "t":
-            return Refusal("ResaleNotOffered", "Contracts that last a number of ticks are not bought back.")
-        if contract.is_expired or at >= contract.date_expiry:
-            return Refusal("ResaleNotOffered", "The contract has expired.")
-        if last < contract.entry_index:
-            return Refusal("InvalidSellContractProposal", "The contract waits for its entry tick.")
-        if last == contract.entry_index:
-            return Refusal("SellAtEntryTick", "The contract is at its entry tick; wait for the next one.")
-        return None
+        return valuing.resale_problem(self.market, contract, at)
 
     def bid(self, contract: Contract, at: float) -> Decimal:
         """What the contract is worth to the venue now. Between expiry and settlement: what it will pay."""
         if contract.is_expired and self._ending(contract.contract_id).is_refunded:
             return contract.buy_price
         if contract.is_expired:
-            return contract.payout if self._has_won(contract) else Decimal("0.00")
-        symbol = SYMBOLS[contract.terms.symbol]
-        spot = self.market.last(symbol.code, at)
-        entry = self.entry(contract, at) or spot
-        if contract.exit_index is None:
-            seconds = (contract.date_expiry - at) * self.market.clock.speed
-        else:
-            seconds = (contract.exit_index - max(spot.index, contract.entry_index)) * symbol.interval
-        chance = pricing.win_probability(
-            contract.terms.contract_type, symbol.volatility, seconds, spot.price, entry.price
-        )
-        return pricing.bid(contract.payout, chance, self.rules.commission)
+            return contract.payout if valuing.has_won(self.market, contract) else Decimal("0.00")
+        return valuing.running_bid(self.market, self.rules.commission, contract, at)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _has_won(self, contract: Contract) -> bool:
-        assert contract.exit_index is not None, "an expired contract has its exit tick"
-        symbol = contract.terms.symbol
-        entry = self.market.quote(symbol, contract.entry_index).price
-        end = self.market.quote(symbol, contract.exit_index).price
-        return end > entry if contract.terms.contract_type == "CALL" else end < entry
 
     def _rescheduled(self, contract: Contract) -> Contract:
         """A tick contract ends with its exit tick, whose time depends on the simulator's speed."""
@@ -348,11 +380,7 @@ class Engine:
         )
 
     def _schedule(self, contract: Contract) -> None:
-        end = (
-            float(contract.date_expiry)
-            if contract.exit_index is None or contract.terms.unit != "t"
-            else self.market.time_of(contract.terms.symbol, contract.exit_index)
-        )
+        end = valuing.end_of(self.market, contract)
         wait = self.rules.settle_delay + self._ending(contract.contract_id).late_seconds
         due = end + wait if contract.is_expired else end
         heappush(self._due, (due, contract.contract_id, contract.login_id))
@@ -366,6 +394,15 @@ class Engine:
         self._open[contract.login_id][contract.contract_id] = expired
         self._schedule(expired)
         self._events.append(Expired(expired))
+
+    def _settle(self, contract: Contract, at: float) -> None:
+        """The end of an expired contract; only inside ``_change``."""
+        if self._ending(contract.contract_id).is_refunded:
+            self._close(contract, "cancelled", contract.buy_price, at)
+        elif valuing.has_won(self.market, contract):
+            self._close(contract, "won", contract.payout, at)
+        else:
+            self._close(contract, "lost", Decimal("0.00"), at)
 
     def _close(self, contract: Contract, status: str, amount: Decimal, at: float) -> tuple[Contract, Line]:
         closed = replace(
