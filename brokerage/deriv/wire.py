@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 MAX_EXPONENT = 40
 """The largest power of ten, up or down, that a number may have: beyond it, no price or amount exists."""
 
-SECRET_FIELDS = frozenset({"authorize", "token", "tokens", "oauth_token", "otp", "password"})
+SECRET_FIELDS = frozenset(
+    {"authorize", "copy_start", "copy_stop", "token", "tokens", "oauth_token", "otp", "password"}
+)
 NOT_SHOWN = "<not shown>"
 
 

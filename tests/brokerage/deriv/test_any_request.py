@@ -85,24 +85,42 @@ TERMS: dict[str, Any] = {
     "duration_unit": "t",
     "currency": "USD",
 }
+DEMO, REAL, ITS_OTHER = "VRTC9000001", "CR9000003", "CR9000004"
+MOVED = {"account_from": REAL, "account_to": ITS_OTHER, "amount": 1, "currency": "USD"}
 MUST: dict[str, dict[str, Any]] = {
     "proposal": TERMS,
     "buy": {"price": 5, "parameters": TERMS},
     "ticks_history": {"end": "latest"},
+    "app_markup_details": {"date_from": "1", "date_to": "2100-01-01 00:00:00"},
+    "app_markup_statistics": {"date_from": "1", "date_to": "9999999999"},
+    "buy_contract_for_multiple_accounts": {"price": 5, "parameters": TERMS, "tokens": ["x"]},
+    "contract_update": {"contract_id": 1, "limit_order": {}},
+    "copytrading_statistics": {"trader_id": DEMO},
+    "exchange_rates": {"base_currency": "USD"},
+    "ticks_batch": {"market": "synthetic_index"},
+    "transfer_between_accounts": MOVED,
 }
 FIRST = {
     "buy": "1",
+    "buy_contract_for_multiple_accounts": "1",
     "ticks": "R_100",
     "ticks_history": "R_100",
     "contracts_for": "R_100",
     "active_symbols": "brief",
+    "trading_times": "today",
 }
 
 
 def make_session() -> Session:
     now = time.time()
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
-    account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
+    balance = Decimal("1000000.00")
+    account = engine.open_account("a", "USD", balance, True, now)
+    trader = engine.open_account("b", "USD", balance, True, now)
+    real = engine.open_account("c", "USD", balance, False, now)
+    engine.open_account("d", "EUR", balance, False, now, user_id=real.user_id)
+    FIRST["copy_start"] = FIRST["copy_stop"] = trader.token
+    MUST["buy_contract_for_multiple_accounts"]["tokens"] = [trader.token, "x"]
     session = Session("s", 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
     session.login_id = account.login_id
     return session
@@ -115,7 +133,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     request: dict[str, Any] = {name: FIRST.get(name, 1), **MUST.get(name, {})}
     fields = draw(st.dictionaries(st.sampled_from(sorted(CALLS[name].fields)), values, max_size=3))
     request |= fields
-    if name == "buy" and draw(st.booleans()):
+    if "parameters" in MUST.get(name, {}) and draw(st.booleans()):
         parameter = st.sampled_from([*TERMS, "app_markup_percentage", "barrier"])
         request["parameters"] = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
     return request
@@ -125,16 +143,18 @@ SESSION = make_session()
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@example({"proposal": 1, **TERMS, "amount": 10**30})
-@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}})
-@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}})
-@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"})
-@example({"sell": 10**30, "price": 0})
-@example({"statement": 1, "offset": 10**30})
-@given(requests())
-def test_no_request_makes_the_venue_fail(request: dict[str, Any]) -> None:
+@example({"proposal": 1, **TERMS, "amount": 10**30}, DEMO)
+@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}}, DEMO)
+@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}}, DEMO)
+@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"}, DEMO)
+@example({"sell": 10**30, "price": 0}, DEMO)
+@example({"statement": 1, "offset": 10**30}, DEMO)
+@example({"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e39")}, REAL)
+@example({"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e-39")}, REAL)
+@given(requests(), st.sampled_from([DEMO, REAL]))
+def test_no_request_makes_the_venue_fail(request: dict[str, Any], login_id: str) -> None:
     session = SESSION
-    session.login_id = next(iter(session.engine._accounts))
+    session.login_id = login_id
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
     assert text is not None

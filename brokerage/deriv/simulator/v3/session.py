@@ -12,7 +12,17 @@ from brokerage.deriv.simulator.engine import Engine, Event
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
-from brokerage.deriv.simulator.v3 import account_calls, market_calls, trading_calls  # noqa: F401  (they register the calls)
+from brokerage.deriv.simulator.v3 import (  # noqa: F401  (they register the calls)
+    account_calls,
+    contract_calls,
+    copy_calls,
+    market_calls,
+    markup_calls,
+    money_calls,
+    reference_calls,
+    trading_calls,
+    user_calls,
+)
 from brokerage.deriv.simulator.v3.answers import CALLS, Answer, Call
 from brokerage.deriv.simulator.v3.fields import problems
 from brokerage.deriv.simulator.v3.limits import Limits
