@@ -20,6 +20,7 @@ from brokerage.deriv.simulator.v3.answers import CALLS
 from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.simulator.v3.session import Session
 from brokerage.deriv.wire import encode
+from tests.brokerage.deriv.schemas import Recorder
 
 LIKELY: list[Any] = [
     0,
@@ -63,11 +64,16 @@ LIKELY += [
     "ASC",
     "brief",
     "all",
+    "EUR",
+    "forex",
+    "today",
 ]
 LIKELY += [
     "2026-02-30",
     "2026-02-28",
     "0000-01-01",
+    "2026-02-31 10:00:00",
+    "2026-2-3 4:5:6",
     "x" * 36,
     ["R_100", "R_10"],
     ["CALL"],
@@ -160,7 +166,7 @@ def test_no_request_makes_the_venue_fail(request: dict[str, Any], login_id: str)
     assert text is not None
     answer = json.loads(text)
     assert answer.get("error", {}).get("code") not in ("InternalServerError", "InvalidJSON"), answer
-    assert "echo_req" in answer
+    Recorder().received(answer)
     session.streams.clear()
     while not session.outgoing.empty():
         session.outgoing.get_nowait()

@@ -258,7 +258,7 @@ def _error_type(called: Call, request: dict[str, Any]) -> str:
 
 def _envelope(request: dict[str, Any]) -> dict[str, Any]:
     envelope: dict[str, Any] = {"echo_req": redact(request)}
-    if isinstance(request.get("req_id"), int):
+    if type(request.get("req_id")) is int:  # a bool is none
         envelope["req_id"] = request["req_id"]
     if isinstance(request.get("passthrough"), dict):
         envelope["passthrough"] = request["passthrough"]
