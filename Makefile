@@ -27,14 +27,15 @@ test: venv  ## Run the tests on two processors (WORKERS=4, PYTEST_ARGS="-k name"
 SEEDS ?= 20
 FIRST ?= 1
 FAULT ?=
+GENERATION ?=
 SEED ?= 1
 MINUTES ?= 10
 
-faults: venv  ## Every fault with many seeds (SEEDS=20, FAULT=name); writes docs/faults.md
-	@$(PY) -m tests.faults matrix --seeds $(SEEDS) --first $(FIRST) --fault "$(FAULT)"
+faults: venv  ## Every fault with many seeds (SEEDS=20, FAULT=name, GENERATION=v4); writes docs/faults.md
+	@$(PY) -m tests.faults matrix --seeds $(SEEDS) --first $(FIRST) --fault "$(FAULT)" --generation "$(GENERATION)"
 
 soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
-	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(MINUTES)
+	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(MINUTES) --generation "$(GENERATION)"
 
 check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
 	.venv/bin/ruff format --check .

@@ -67,8 +67,16 @@ class Configuration(BaseSettings):
     demo_traders: bool = Field(
         True, description="In demo mode, demo clients trade by themselves so that the console is alive."
     )
-    deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: the simulator.")
-    deriv_app_id: int = Field(1089, description="The application id sent to Deriv.")
+    deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: see DERIV_REST_URL.")
+    deriv_app_id: int = Field(1089, description="The application id sent to Deriv's v3 API.")
+    deriv_rest_url: str = Field(
+        "",
+        description="Address of Deriv's v4 API, without a path. With this and DERIV_URL unset, the venue is the simulator.",
+    )
+    deriv_v4_app_id: str = Field("1089", description="The application id sent to Deriv's v4 API.")
+    deriv_generation: Literal["v3", "v4"] = Field(
+        "v3", description="The protocol generation that new accounts and the public prices speak."
+    )
     deriv_sim_port: int = Field(8765, description="Port of the Deriv simulator.")
     deriv_sim_speed: float = Field(
         1.0, description="How many times faster than Deriv the simulator ticks (tests use more than 1)."
@@ -103,9 +111,23 @@ class Configuration(BaseSettings):
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether the venue is our own simulator: no address of Deriv's is set."""
+        return not (self.deriv_url or self.deriv_rest_url)
+
+    @property
     def venue_url(self) -> str:
-        """Where Deriv's v3 API answers: the real one if it is set, else the simulator of this machine."""
-        return self.deriv_url or f"ws://127.0.0.1:{self.deriv_sim_port}/websockets/v3"
+        """Where Deriv's v3 API answers: at Deriv, or on this machine where the venue is the simulator."""
+        if self.is_simulated:
+            return f"ws://127.0.0.1:{self.deriv_sim_port}/websockets/v3"
+        return self.deriv_url or "wss://ws.derivws.com/websockets/v3"
+
+    @property
+    def venue_rest_url(self) -> str:
+        """Where Deriv's v4 API answers: at Deriv, or on this machine where the venue is the simulator."""
+        if self.is_simulated:
+            return f"http://127.0.0.1:{self.deriv_sim_port}"
+        return self.deriv_rest_url or "https://api.derivws.com"
 
     def dangers(self) -> list[str]:
         """What would be unsafe in production, a sentence each, saying how to mend it."""
@@ -140,9 +162,9 @@ class Configuration(BaseSettings):
             found.append(
                 "PUBLIC_URL is not https: sessions could be read on the way. Set it to the https origin people use."
             )
-        if not self.deriv_url:
+        if self.is_simulated:
             found.append(
-                "DERIV_URL is missing: production must not trade on the simulator. Set Deriv's address."
+                "DERIV_URL and DERIV_REST_URL are missing: production must not trade on the simulator. Set Deriv's address."
             )
         if not self.metrics_token:
             found.append(

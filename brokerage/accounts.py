@@ -46,6 +46,7 @@ def request_demo(*, client: Client, by: By, at: datetime) -> TradingAccount:
             uuid=public_id,
             client=client,
             kind=TradingAccount.Kind.DEMO,
+            generation=configuration().deriv_generation,
             currency_id="USD",
             is_default=not TradingAccount.objects.filter(client=client, is_default=True).exists(),
             opening_balance=configuration().demo_opening_balance,

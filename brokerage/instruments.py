@@ -53,7 +53,7 @@ def _limits(offers: list[ContractOffer]) -> dict[str, int | Decimal]:
     """The shortest and longest rise/fall durations, in ticks and in seconds, over all offers of one symbol."""
     limits: dict[str, int | Decimal] = {}
     for offer in offers:
-        if offer.contract_type not in ("CALL", "PUT") or offer.start_type != "spot":
+        if offer.contract_type not in ("CALL", "PUT") or offer.start_type not in (None, "spot"):
             continue
         (low, low_unit), (high, high_unit) = _length(offer.min_duration), _length(offer.max_duration)
         if low_unit == high_unit == "t":

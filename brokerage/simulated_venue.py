@@ -48,7 +48,7 @@ class Misbehavior:
 
 def is_simulated() -> bool:
     """Whether this deployment trades at the simulator: in demo mode, with no address of Deriv's set."""
-    return bool(settings.CONFIG.demo and not settings.CONFIG.deriv_url)
+    return bool(settings.CONFIG.demo and settings.CONFIG.is_simulated)
 
 
 def ask(method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar
 import redis
 
 from backoffice.cache import redis_client
+from backoffice.configuration import Configuration
 from backoffice.logs import correlation
 from brokerage.deriv import errors
 from brokerage.deriv.errors import AnswerTimeout, NotSent, OutcomeUnknown, VenueError
+from brokerage.deriv.opening import Addresses
 from brokerage.deriv.serial import from_json, to_json
 from brokerage.deriv.types import (
     ActiveSymbol,
@@ -36,6 +38,16 @@ PUBLIC: Final = "public"
 # How much longer than the deadline the asker listens: an answer under way when time was up is still an answer.
 LISTEN_SECONDS: Final = 1.0
 T = TypeVar("T")
+
+
+def addresses_of(config: Configuration) -> Addresses:
+    """Where this deployment's venue answers, in both generations."""
+    return Addresses(
+        v3_socket=config.venue_url,
+        v3_app_id=config.deriv_app_id,
+        rest=config.venue_rest_url,
+        v4_app_id=config.deriv_v4_app_id,
+    )
 
 
 def list_name(link: str) -> str:

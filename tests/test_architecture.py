@@ -33,7 +33,8 @@ PLAIN_JOINS = {
 # Where functions and classes are named after the venue's own calls and frames, the module says what they are.
 CALL_BY_CALL = {
     "brokerage/deriv/simulator/v3/": "a handler for each call, a frame for each message, a class for each stream",
-    "brokerage/deriv/v3_answers.py": "a reader for each field and each answer",
+    "brokerage/deriv/simulator/v4/": "a writer for each message",
+    "brokerage/deriv/answers.py": "a reader for each field and each answer",
 }
 
 # How staff see a model: the class is named for the model, and the model says what it is.

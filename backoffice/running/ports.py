@@ -13,7 +13,7 @@ class PortTaken(Exception):
 def check(config: Configuration) -> None:
     """:raises PortTaken: for the first port that cannot be had."""
     _check(config.host, config.port, "PORT", "HOST")
-    if not config.deriv_url:
+    if config.is_simulated:
         _check("127.0.0.1", config.deriv_sim_port, "DERIV_SIM_PORT", "HOST")
 
 

@@ -55,12 +55,12 @@ TABLE: Final = (
     Process("workers", "rundramatiq", _worker_arguments, stage=2, grace_seconds=40.0),
     Process("sequencer", "sequencer", stage=3),
     Process("streams", "streams", stage=3),
-    # With DERIV_URL unset the venue is our own simulator.
+    # With no address of Deriv's set the venue is our own simulator.
     Process(
         "simulator",
         "deriv_simulator",
         _simulator_arguments,
-        wanted=lambda config: not config.deriv_url,
+        wanted=lambda config: config.is_simulated,
         stage=4,
     ),
 )

@@ -63,7 +63,7 @@ def not_ready(config: Configuration) -> list[str]:
         reasons = [check["reason"] for check in checks.values() if not check["ok"]]
     else:
         reasons = [f"The web process does not answer on port {config.port}."]
-    if not config.deriv_url and not reasons:
+    if config.is_simulated and not reasons:
         simulator = f"http://127.0.0.1:{config.deriv_sim_port}/simulator/health"
         if ask(simulator).status != 200:
             reasons.append("The Deriv simulator does not answer.")
@@ -86,7 +86,7 @@ def page(config: Configuration, seconds: float) -> str:
     for what, path in PAGES:
         if ask(origin(config) + path).status not in (0, 404):
             lines.append(f"  {what:<18} {shown}{path}")
-    if not config.deriv_url:
+    if config.is_simulated:
         lines.append(f"  {'Deriv simulator':<18} ws://localhost:{config.deriv_sim_port}/websockets/v3")
     if config.demo and (people := log_ins()):
         lines += ["", "  Demo log-ins:"]

@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 
 from brokerage.deriv.types import (
     ActiveSymbol,
-    Authorization,
     BalanceUpdate,
     Candle,
     ContractOffer,
@@ -56,9 +55,6 @@ class DerivClient(Protocol):
 
     async def wait_lost(self) -> None:
         """Return as soon as the connection is gone, for whatever reason."""
-
-    async def authorize(self, token: str) -> Authorization:
-        """Make this the connection of the token's account. Raises ``NotAuthorized`` for a bad token."""
 
     async def balance(self) -> BalanceUpdate: ...
 
@@ -159,10 +155,8 @@ class DerivClient(Protocol):
     async def time(self) -> int:
         """The venue's clock, in Unix seconds."""
 
-    async def website_status(self) -> SiteStatus: ...
-
-    async def follow_site_status(self) -> Stream[SiteStatus]:
-        """The present status first, then each change."""
+    async def follow_site_status(self) -> Stream[SiteStatus] | None:
+        """The present status first, then each change; ``None`` where the generation does not tell."""
 
     async def logout(self) -> None: ...
 

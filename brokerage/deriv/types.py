@@ -14,6 +14,8 @@ Basis = Literal["stake", "payout"]
 DurationUnit = Literal["t", "s", "m", "h", "d"]
 """Ticks, seconds, minutes, hours, days."""
 ContractStatus = Literal["open", "won", "lost", "sold", "cancelled"]
+Migration = Literal["complete", "pending", "failed", "not_applicable"]
+"""Whether the venue has moved a user from generation v3 to v4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class Authorization:
     balance: Decimal
     is_demo: bool
     scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAccount:
+    """An account at the venue as its list of accounts shows it."""
+
+    login_id: str
+    currency: str
+    balance: Decimal
+    is_demo: bool
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +112,8 @@ class ContractOffer:
     symbol: str
     contract_type: str
     expiry_type: str
-    start_type: str
-    barrier_category: str
+    start_type: str | None
+    barrier_category: str | None
     min_duration: str
     max_duration: str
     default_stake: Decimal | None

@@ -1,40 +1,60 @@
-"""The client for protocol generation v3."""
+"""Protocol generation v3: one socket for everything, made an account's own by its token."""
 
-from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from brokerage.deriv import v3_answers as answers
-from brokerage.deriv.connection import Connection, Counters, Frame, Hook, Settings, open_connection
-from brokerage.deriv.errors import MalformedAnswer
+from brokerage.deriv import answers
+from brokerage.deriv.answers import Dialect, Fields
+from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
+from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
-from brokerage.deriv.types import (
-    ActiveSymbol,
-    Authorization,
-    BalanceUpdate,
-    Candle,
-    ContractOffer,
-    ContractState,
-    ContractTerms,
-    PortfolioContract,
-    PricePoint,
-    ProfitRow,
-    Proposal,
-    Purchase,
-    Sale,
-    SiteStatus,
-    StatementLine,
-    Tick,
-    TransactionUpdate,
+from brokerage.deriv.types import ActiveSymbol, Authorization, SiteStatus
+
+
+def _listed(row: Fields) -> ActiveSymbol:
+    return ActiveSymbol(
+        symbol=answers.text(row, "symbol"),
+        display_name=answers.text(row, "display_name"),
+        market=answers.text(row, "market"),
+        submarket=answers.text(row, "submarket"),
+        pip=answers.amount(row, "pip"),
+        exchange_is_open=answers.flag(row, "exchange_is_open"),
+        is_trading_suspended=answers.flag(row, "is_trading_suspended"),
+    )
+
+
+DIALECT = Dialect(
+    generation="v3",
+    symbol="symbol",
+    contract_symbol="underlying",
+    price=answers.amount,
+    entry="entry_tick",
+    exit="exit_tick",
+    listed=_listed,
 )
 
-T = TypeVar("T")
+
+class V3Client(SocketClient):
+    """``DerivClient`` over generation v3, and the calls that only it has."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, DIALECT)
+
+    async def authorize(self, token: str) -> Authorization:
+        """Make this the connection of the token's account. :raises NotAuthorized: for a bad token."""
+        return await self._ask({"authorize": token}, answers.authorization)
+
+    async def website_status(self) -> SiteStatus:
+        """Whether the venue is up, and how often it may be asked."""
+        return await self._ask({"website_status": 1}, answers.site_status)
+
+    async def follow_site_status(self) -> Subscription[SiteStatus]:
+        return await self._follow({"website_status": 1}, answers.site_status)
 
 
 async def connect(
     url: str, app_id: int, *, settings: Settings | None = None, on_message: Hook | None = None
-) -> "V3Client":
+) -> V3Client:
     """Open a connection, not yet authorized. ``url`` ends in ``/websockets/v3``, without a query.
 
     ``on_message`` sees every frame with its direction, secrets removed. Raises ``NotSent`` if there is no
@@ -42,229 +62,6 @@ async def connect(
     """
     address = f"{url}?{urlencode({'app_id': app_id})}"
     return V3Client(await open_connection(address, settings or Settings(), on_message))
-
-
-class V3Client:
-    """``DerivClient`` over protocol generation v3; what the methods promise is written there."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *problem: object) -> None:
-        await self.close()
-
-    @property
-    def is_up(self) -> bool:
-        return self._connection.is_up
-
-    @property
-    def counters(self) -> Counters:
-        """What was received and could not be used."""
-        return self._connection.counters
-
-    async def wait_lost(self) -> None:
-        await self._connection.wait_lost()
-
-    async def _ask(
-        self,
-        request: Frame,
-        parse: Callable[[Frame], T],
-        *msg_types: str,
-        last_look: Callable[[], None] | None = None,
-    ) -> T:
-        frame = await self._connection.call(request, *msg_types, last_look=last_look)
-        try:
-            return parse(frame)
-        except ValueError as error:
-            self._connection.counters.malformed += 1
-            raise MalformedAnswer("MalformedAnswer", f"{next(iter(request))}: {error}") from error
-
-    async def _follow(
-        self,
-        request: Frame,
-        parse: Callable[[Frame], T | None],
-        *msg_types: str,
-        survives_errors: bool = False,
-    ) -> Subscription[T]:
-        subscription: Subscription[T] = Subscription(
-            next(iter(request)), parse, self._connection.settings.queue, survives_errors=survives_errors
-        )
-        await self._connection.subscribe(request, subscription, *msg_types)
-        return subscription
-
-    # ── account ──────────────────────────────────────────────────────────────────────────────────────
-
-    async def authorize(self, token: str) -> Authorization:
-        return await self._ask({"authorize": token}, answers.authorization)
-
-    async def logout(self) -> None:
-        await self._connection.call({"logout": 1})
-
-    async def balance(self) -> BalanceUpdate:
-        return await self._ask({"balance": 1}, answers.balance)
-
-    async def follow_balance(self) -> Subscription[BalanceUpdate]:
-        return await self._follow({"balance": 1}, answers.balance)
-
-    async def follow_transactions(self) -> Subscription[TransactionUpdate]:
-        return await self._follow({"transaction": 1}, answers.transaction)
-
-    async def statement(
-        self, since: int | None = None, until: int | None = None, limit: int = 100, offset: int = 0
-    ) -> tuple[StatementLine, ...]:
-        request = {"statement": 1, "description": 1, "limit": limit, "offset": offset}
-        return await self._ask(request | _given(date_from=since, date_to=until), answers.statement)
-
-    async def profit_table(
-        self,
-        since: int | None = None,
-        until: int | None = None,
-        limit: int = 50,
-        offset: int = 0,
-        contract_types: Sequence[str] = (),
-    ) -> tuple[ProfitRow, ...]:
-        request: Frame = {
-            "profit_table": 1,
-            "description": 1,
-            "limit": limit,
-            "offset": offset,
-            "sort": "DESC",
-        }
-        times = _given(
-            date_from=None if since is None else str(since), date_to=None if until is None else str(until)
-        )
-        return await self._ask(
-            request | times | _given(contract_type=list(contract_types) or None), answers.profit_table
-        )
-
-    # ── market ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def active_symbols(self) -> tuple[ActiveSymbol, ...]:
-        return await self._ask({"active_symbols": "brief"}, answers.active_symbols)
-
-    async def contracts_for(self, symbol: str) -> tuple[ContractOffer, ...]:
-        return await self._ask({"contracts_for": symbol}, answers.offers)
-
-    async def ticks(self, symbol: str) -> Subscription[Tick]:
-        return await self._follow({"ticks": symbol}, answers.tick, "tick")
-
-    async def ticks_history(
-        self, symbol: str, count: int, until: int | None = None
-    ) -> tuple[PricePoint, ...]:
-        request = {"ticks_history": symbol, "count": count, "end": _end(until), "style": "ticks"}
-        return await self._ask(request, answers.history, "history")
-
-    async def candles(
-        self, symbol: str, count: int, granularity: int, until: int | None = None
-    ) -> tuple[Candle, ...]:
-        request = {"ticks_history": symbol, "count": count, "end": _end(until), "style": "candles"}
-        return await self._ask({**request, "granularity": granularity}, answers.candles, "candles")
-
-    # ── trading ──────────────────────────────────────────────────────────────────────────────────────
-
-    async def proposal(self, terms: ContractTerms) -> Proposal:
-        return await self._ask({"proposal": 1, **_terms(terms)}, answers.proposal)
-
-    async def follow_proposal(self, terms: ContractTerms) -> Subscription[Proposal]:
-        return await self._follow({"proposal": 1, **_terms(terms)}, answers.proposal)
-
-    async def buy(
-        self, proposal_id: str, price: Decimal, *, last_look: Callable[[], None] | None = None
-    ) -> Purchase:
-        request = {"buy": proposal_id, "price": price}
-        return await self._ask(request, answers.purchase, last_look=last_look)
-
-    async def buy_with_terms(
-        self,
-        terms: ContractTerms,
-        price: Decimal,
-        markup_percentage: Decimal | None = None,
-        *,
-        last_look: Callable[[], None] | None = None,
-    ) -> Purchase:
-        parameters = _terms(terms) | _given(app_markup_percentage=markup_percentage)
-        request = {"buy": "1", "price": price, "parameters": parameters}
-        return await self._ask(request, answers.purchase, last_look=last_look)
-
-    async def sell(
-        self, contract_id: int, price: Decimal = Decimal(0), *, last_look: Callable[[], None] | None = None
-    ) -> Sale:
-        request = {"sell": contract_id, "price": price}
-        return await self._ask(request, answers.sale, last_look=last_look)
-
-    # ── contracts ────────────────────────────────────────────────────────────────────────────────────
-
-    async def contract(self, contract_id: int) -> ContractState:
-        def one(frame: Frame) -> ContractState:
-            state = answers.contract_state(frame)
-            if state is None or state.contract_id != contract_id:
-                raise ValueError("it is about another contract")
-            return state
-
-        return await self._ask({"proposal_open_contract": 1, "contract_id": contract_id}, one)
-
-    async def follow_contract(self, contract_id: int) -> Subscription[ContractState]:
-        request = {"proposal_open_contract": 1, "contract_id": contract_id}
-        return await self._follow(request, answers.contract_state)
-
-    async def follow_contracts(self) -> Subscription[ContractState]:
-        return await self._follow({"proposal_open_contract": 1}, answers.contract_state, survives_errors=True)
-
-    async def portfolio(self) -> tuple[PortfolioContract, ...]:
-        return await self._ask({"portfolio": 1}, answers.portfolio)
-
-    # ── connection ───────────────────────────────────────────────────────────────────────────────────
-
-    async def forget(self, stream_id: str) -> bool:
-        return await self._ask({"forget": stream_id}, lambda frame: answers.flag(frame, "forget"))
-
-    async def forget_all(self, *kinds: str) -> tuple[str, ...]:
-        def ids(frame: Frame) -> tuple[str, ...]:
-            listed = frame.get("forget_all")
-            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-                raise ValueError("it is not a list of ids")
-            return tuple(listed)
-
-        return await self._ask({"forget_all": list(kinds)}, ids)
-
-    async def ping(self) -> None:
-        await self._connection.call({"ping": 1})
-
-    async def time(self) -> int:
-        return await self._ask({"time": 1}, lambda frame: answers.whole(frame, "time"))
-
-    async def website_status(self) -> SiteStatus:
-        return await self._ask({"website_status": 1}, answers.site_status)
-
-    async def follow_site_status(self) -> Subscription[SiteStatus]:
-        return await self._follow({"website_status": 1}, answers.site_status)
-
-    async def close(self) -> None:
-        await self._connection.close()
-
-
-def _terms(terms: ContractTerms) -> Frame:
-    return {
-        "contract_type": terms.contract_type,
-        "symbol": terms.symbol,
-        "basis": terms.basis,
-        "amount": terms.amount,
-        "duration": terms.duration,
-        "duration_unit": terms.duration_unit,
-        "currency": terms.currency,
-    }
-
-
-def _end(until: int | None) -> str:
-    return "latest" if until is None else str(until)
-
-
-def _given(**fields: Any) -> Frame:
-    """The fields that have a value."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 if TYPE_CHECKING:

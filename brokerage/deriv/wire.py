@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 MAX_EXPONENT = 40
 """The largest power of ten, up or down, that a number may have: beyond it, no price or amount exists."""
 
+# The address of a v4 socket carries its password; copy_start and copy_stop carry the trader's token.
 SECRET_FIELDS = frozenset(
-    {"authorize", "copy_start", "copy_stop", "token", "tokens", "oauth_token", "otp", "password"}
+    {"authorize", "copy_start", "copy_stop", "token", "tokens", "oauth_token", "otp", "password", "url"}
 )
 NOT_SHOWN = "<not shown>"
 
@@ -23,7 +24,8 @@ class NotJson(ValueError):
     """The text is not JSON as this module reads it."""
 
 
-def _number(text: str) -> Decimal:
+def exact_number(text: str) -> Decimal:
+    """A decimal as it is written. :raises NotJson: beyond what any price or amount can be."""
     number = Decimal(text)
     if abs(number.adjusted()) > MAX_EXPONENT or len(text) > 3 * MAX_EXPONENT:
         raise NotJson("a number is out of range")
@@ -46,7 +48,7 @@ def decode(text: str | bytes) -> Any:
     Raises ``NotJson`` for anything else, invalid UTF-8 and bottomless nesting included.
     """
     try:
-        return json.loads(text, parse_float=_number, parse_int=_whole, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=exact_number, parse_int=_whole, parse_constant=_refuse_constant)
     except NotJson:
         raise
     except (ValueError, RecursionError) as error:

@@ -42,6 +42,10 @@ class TradingAccount(PublicIdModel):
         DEMO = "demo", "Demo"
         REAL = "real", "Real"
 
+    class Generation(models.TextChoices):
+        V3 = "v3", "v3"
+        V4 = "v4", "v4"
+
     class State(models.TextChoices):
         OPENING = "opening", "Opening"
         ACTIVE = "active", "Active"
@@ -63,7 +67,7 @@ class TradingAccount(PublicIdModel):
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="trading_accounts")
     kind = models.CharField(max_length=8, choices=Kind)
     venue = models.CharField(max_length=16, default="deriv")
-    generation = models.CharField("protocol generation", max_length=4, default="v3")
+    generation = models.CharField("protocol generation", max_length=4, choices=Generation, default="v3")
     login_id = models.CharField("login id", max_length=32, blank=True)
     token = EncryptedField(blank=True)
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")

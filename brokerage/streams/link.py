@@ -33,7 +33,7 @@ class Link:
         self,
         name: str,
         *,
-        token: str,
+        is_private: bool,
         lease: Lease,
         connect: Callable[[], Awaitable[DerivClient]],
         report: Report,
@@ -41,7 +41,7 @@ class Link:
     ) -> None:
         self.name = name
         self._gate = gate
-        self._token, self._lease, self._connect, self._report = token, lease, connect, report
+        self._is_private, self._lease, self._connect, self._report = is_private, lease, connect, report
         self._client: DerivClient | None = None
         self._ended: dict[int, None] = {}
         self._running: set[int] = set()
@@ -60,8 +60,6 @@ class Link:
             client: DerivClient | None = None
             try:
                 client = await self._connect()
-                if self._token:
-                    await client.authorize(self._token)
                 self._client, self.connections, pause = client, self.connections + 1, FIRST_PAUSE_SECONDS
                 log.info("venue link is up", extra={"link": self.name, "connections": self.connections})
                 await self._report("up", self.name)
@@ -107,14 +105,19 @@ class Link:
             # The two sources of every purchase and settlement, followed side by side; if one breaks, all do.
             async with asyncio.TaskGroup() as together:
                 together.create_task(self._follow_site(client))
-                if self._token:
+                if self._is_private:
                     together.create_task(self._follow_contracts(client))
                     together.create_task(self._follow_transactions(client))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
     async def _follow_site(self, client: DerivClient) -> None:
-        async for site in await client.follow_site_status():
+        statuses = await client.follow_site_status()
+        if statuses is None:
+            # Nobody tells: the connection itself is all there is to watch.
+            await client.wait_lost()
+            raise ConnectionLost("ConnectionLost", "The connection broke.")
+        async for site in statuses:
             self._site = site.status
             await self._report("site", self.name, site.status)
 

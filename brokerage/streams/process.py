@@ -20,6 +20,7 @@ from backoffice.wake import wake
 from brokerage import connections, gate
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
+from brokerage.deriv.opening import Credentials
 from brokerage.gate import Closed
 from brokerage.models import TradingAccount
 from brokerage.streams.gate_watch import GateWatch
@@ -36,16 +37,20 @@ GRACE_SECONDS: Final = 5.0
 class Streams:
     """Every link this process holds, and the loops that keep them."""
 
-    def __init__(self, connect: Callable[[], Awaitable[DerivClient]]) -> None:
+    def __init__(
+        self, connect: Callable[[Credentials], Awaitable[DerivClient]], *, public: Credentials
+    ) -> None:
+        """`connect` opens a connection with an account's credentials; `public` are those of the prices' link."""
         self.owner = uuid.uuid4().hex
-        self._connect = connect
+        self._connect, self._public = connect, public
         self._redis: Redis = async_redis()
         self._questions: Redis = async_redis()  # blocks; so it has a connection of its own
         self._links: dict[str, Link] = {}
         self._leases: dict[str, Lease] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._handling: set[asyncio.Task[None]] = set()
-        self._wanted: dict[str, str] = {PUBLIC: ""}
+        self._wanted = {PUBLIC: public}
+        self._opened_with: dict[str, Credentials] = {}
         self._gate = GateWatch(_closed)
         self._clock_offset = 0.0
         self._downs: dict[str, str] = {}
@@ -92,17 +97,18 @@ class Streams:
 
     async def _keep_leases(self) -> None:
         try:
-            self._wanted = {PUBLIC: "", **await asyncio.to_thread(_accounts)}
+            self._wanted = {PUBLIC: self._public, **await asyncio.to_thread(_accounts)}
         except DatabaseError as found:
             # What is held stays held: a database that is away is no reason to drop connections to the venue.
             log.warning("database is away", extra={"reason": type(found).__name__})
         wanted = self._wanted
-        for name in [name for name in self._links if name not in wanted]:
+        # An account that speaks another generation now, or has a new token, is connected anew.
+        for name in [name for name in self._links if wanted.get(name) != self._opened_with[name]]:
             await self._drop(name)
         before = time.monotonic()
         seconds, micros = await self._redis.time()
         self._clock_offset = float(seconds) + float(micros) / 1e6 - (before + time.monotonic()) / 2
-        for name, token in wanted.items():
+        for name, credentials in wanted.items():
             if name in self._links:
                 if not await self._leases[name].renew():
                     log.warning("lease lost", extra={"link": name})
@@ -110,7 +116,7 @@ class Streams:
                 elif self._tasks[name].done():
                     await self._drop(name)
             else:
-                await self._pick_up(name, token)
+                await self._pick_up(name, credentials)
         await asyncio.to_thread(beat, own_name("streams"))
         await self._tell_connections()
         await asyncio.sleep(LOOK_SECONDS)
@@ -121,17 +127,24 @@ class Streams:
         told = connections.told(up=len(up), down=self._downs, site=self._site)
         await self._redis.set(f"{connections.PREFIX}{self.owner}", told, ex=connections.KEPT_SECONDS)
 
-    async def _pick_up(self, name: str, token: str) -> None:
+    async def _pick_up(self, name: str, credentials: Credentials) -> None:
         lease = Lease(self._redis, name, self.owner)
         if await lease.take():
             link = Link(
-                name, token=token, lease=lease, connect=self._connect, report=self._report, gate=self._gate
+                name,
+                is_private=credentials.is_private,
+                lease=lease,
+                connect=lambda: self._connect(credentials),
+                report=self._report,
+                gate=self._gate,
             )
+            self._opened_with[name] = credentials
             self._links[name], self._leases[name] = link, lease
             self._tasks[name] = asyncio.create_task(link.run(), name=f"link {name}")
 
     async def _drop(self, name: str) -> None:
         link = self._links.pop(name, None)
+        self._opened_with.pop(name, None)
         task, lease = self._tasks.pop(name, None), self._leases.pop(name, None)
         if task is not None and link is not None:
             await link.end(task)
@@ -209,12 +222,12 @@ class Streams:
             await asyncio.to_thread(wake, "trading.unauthorized", int(name), facts[0])
 
 
-def _accounts() -> dict[str, str]:
-    """The accounts to keep connected, with their tokens, by link name."""
+def _accounts() -> dict[str, Credentials]:
+    """The accounts to keep connected, with their credentials, by link name."""
     close_old_connections()
     try:
-        rows = TradingAccount.objects.to_stream().values_list("pk", "token")
-        return {str(pk): token for pk, token in rows}
+        rows = TradingAccount.objects.to_stream().values_list("pk", "generation", "login_id", "token")
+        return {str(pk): Credentials(generation, login_id, token) for pk, generation, login_id, token in rows}
     finally:
         close_old_connections()
 

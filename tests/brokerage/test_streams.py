@@ -69,12 +69,8 @@ class Wire:
     """A connection that stands for the venue: it counts what reaches it, and can be broken."""
 
     def __init__(self, refuse=None):
-        self.bought, self.lost, self._refuse = 0, asyncio.Event(), refuse
+        self.bought, self.lost, self.refuse = 0, asyncio.Event(), refuse
         self.sites = asyncio.Queue()
-
-    async def authorize(self, token):
-        if self._refuse:
-            raise self._refuse
 
     async def follow_contracts(self):
         async def states():
@@ -116,12 +112,15 @@ def link_to(client, wires, reports):
     lease = Lease(client, "7", "one")
 
     async def connect():
-        return wires.pop(0)
+        wire = wires.pop(0)
+        if wire.refuse:
+            raise wire.refuse
+        return wire
 
     async def report(*what):
         reports.append(what)
 
-    return lease, Link("7", token="secret", lease=lease, connect=connect, report=report, gate=OpenGate())
+    return lease, Link("7", is_private=True, lease=lease, connect=connect, report=report, gate=OpenGate())
 
 
 async def until(true):

@@ -35,15 +35,17 @@ def arguments() -> argparse.Namespace:
     matrix.add_argument("--seeds", type=int, default=20)
     matrix.add_argument("--first", type=int, default=1, help="the first seed")
     matrix.add_argument("--fault", default="", help="only this one")
+    matrix.add_argument("--generation", default="", choices=["", "v3", "v4"], help="only this one")
     soak = kinds.add_parser("soak", help="clients trade while faults fall")
     soak.add_argument("--seed", type=int, default=1)
     soak.add_argument("--minutes", type=float, default=10.0)
+    soak.add_argument("--generation", default="", choices=["", "v3", "v4"], help="only this one")
     return parser.parse_args()
 
 
 @contextmanager
-def ready() -> "Iterator[Stage]":
-    """Django on servers made for this run, and everything started."""
+def ready(generation: str) -> "Iterator[Stage]":
+    """Django on servers made for this run, and everything started; clients speak this generation, or each at random."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-faults-logs-"))
     os.environ.update(
         DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
@@ -62,6 +64,8 @@ def ready() -> "Iterator[Stage]":
     blocker: Any = SimpleNamespace(unblock=nullcontext)
     say(f"logs in {folder}")
     with stage(folder, blocker) as found, inside(found.running.database, blocker):
+        if generation:
+            found.generations = [generation]
         yield found
 
 
@@ -71,7 +75,7 @@ def say(text: str) -> None:
 
 def run_matrix(given: argparse.Namespace) -> int:
     seeds = range(given.first, given.first + given.seeds)
-    with ready() as stage:
+    with ready(given.generation) as stage:
         from tests.faults import matrix
         from tests.faults.checks import check_books
         from tests.faults.scenarios import SCENARIOS
@@ -104,8 +108,8 @@ def page(rows: "list[Row]", seeds: range, books: list[str]) -> str:
         "Real processes on a PostgreSQL and a Redis of their own, against the simulator; each run has a client of its own. After each, "
         "every trade must be final and the simulator's own books are compared with ours.",
         "",
-        "| fault | name | runs | trades | bought twice | lost | not final | mirror unequal | failed runs | longest to the last end |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| fault | name | runs | of them on v4 | trades | bought twice | lost | not final | mirror unequal | failed runs | longest to the last end |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(_row(row) for row in rows),
         "",
         f"{sum(row.runs for row in rows)} runs, {sum(row.findings.trades for row in rows)} trades. The ledger recomputed from its postings "
@@ -139,13 +143,13 @@ def _when(seeds: range) -> str:
 def _row(row: "Row") -> str:
     found = row.findings
     return (
-        f"| {row.scenario.words} | `{row.scenario.name}` | {row.runs} | {found.trades} | {len(found.bought_twice)} "
+        f"| {row.scenario.words} | `{row.scenario.name}` | {row.runs} | {row.on_v4} | {found.trades} | {len(found.bought_twice)} "
         f"| {len(found.lost)} | {len(found.stuck)} | {len(found.unequal)} | {len(row.failed)} | {row.longest:.0f} s |"
     )
 
 
 def run_soak(given: argparse.Namespace) -> int:
-    with ready() as stage:
+    with ready(given.generation) as stage:
         from tests.faults import soak
 
         report = soak.soak(stage, given.seed, given.minutes * 60, say)

@@ -24,6 +24,7 @@ class Row:
 
     scenario: Scenario
     runs: int = 0
+    on_v4: int = 0
     findings: Findings = field(default_factory=Findings)
     longest: float = 0.0
     failed: list[str] = field(default_factory=list)
@@ -40,6 +41,7 @@ class Run:
     scenario: Scenario
     seed: int
     login_id: str = ""
+    generation: str = ""
     placed: int = 0
     seconds: float = 0.0
     failed: str = ""
@@ -50,7 +52,7 @@ def run(stage: Stage, scenario: Scenario, seed: int) -> Run:
     done = Run(scenario, seed)
     try:
         client: Client = stage.client(seed)
-        done.login_id = client.login_id
+        done.login_id, done.generation = client.login_id, client.generation
         scenario.fall(stage, client)
         begun = time.monotonic()
         client.finish()
@@ -103,6 +105,7 @@ def _add(stage: Stage, found: dict[str, Row], runs: list[Run]) -> list[str]:
     for one in runs:
         row = found[one.scenario.name]
         row.runs += 1
+        row.on_v4 += one.generation == "v4"
         row.longest = max(row.longest, one.seconds)
         row.failed += [one.failed] if one.failed else []
         if one.login_id:

@@ -108,6 +108,18 @@ def lease_lost(stage: Stage, client: Client) -> None:
     client.place()
 
 
+@scenario("the account moved to the other generation while it buys and while a contract runs")
+def generation_changed(stage: Stage, client: Client) -> None:
+    other = "v3" if client.generation == "v4" else "v4"
+    client.reaches(client.place(duration=8), "OPEN")
+    stage.speak(client, other)
+    stage.fault(client, "delay", call="buy", seconds=1.5)
+    client.place()
+    time.sleep(client.draw.uniform(0, 1.5))
+    stage.speak(client, client.generation)
+    client.place()
+
+
 @scenario("the answer to one of several identical purchases lost")
 def identical_beside(stage: Stage, client: Client) -> None:
     terms = {"side": "CALL", "stake": f"{client.draw.randrange(100, 900)}.00", "duration": 3}

@@ -40,6 +40,7 @@ class Report:
     """What a soak did and found."""
 
     seed: int
+    on_v4: int = 0
     seconds: float = 0.0
     trades: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -154,6 +155,7 @@ def soak(stage: Stage, seed: int, seconds: float, say: Callable[[str], None]) ->
     report.seconds = time.monotonic() - begun
     _finish(stage, clients, report, say)
     report.findings.stuck += [trader.failed for trader in traders if trader.failed]
+    report.on_v4 = sum(client.generation == "v4" for client in clients)
     report.faults, report.api_errors = faults.fallen, sum(client.errors for client in clients)
     report.refused = sum((client.refused for client in clients), Counter())
     return report
@@ -183,7 +185,7 @@ def told(report: Report) -> str:
     """The report as text."""
     found = report.findings
     lines = [
-        f"soak, seed {report.seed}, {report.seconds:.0f} s, {CLIENTS} clients",
+        f"soak, seed {report.seed}, {report.seconds:.0f} s, {CLIENTS} clients, {report.on_v4} of them on v4",
         f"trades: {found.trades} ({', '.join(f'{state} {many}' for state, many in sorted(report.trades.items()))})",
         f"faults: {report.faults.total()} of {len(report.faults)} kinds",
         *(f"  {many:3} {name}" for name, many in sorted(report.faults.items())),

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from backoffice import embedded
 from backoffice.configuration import ROOT
 from backoffice.embedded import postgres, processes
 from backoffice.embedded import redis as embedded_redis
+from brokerage.deriv.opening import GENERATIONS
 from brokerage.models import Trade, TradingAccount
 from jobs.broker import make_broker
 from tests.running import LiveApp, Running, on_own_servers, until
@@ -38,6 +39,7 @@ class Client:
     draw: random.Random
     login_id: str = ""
     pk: int = 0
+    generation: str = "v3"
     placed: list[str] = field(default_factory=list)
     errors: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -121,21 +123,29 @@ class Stage:
 
     def __init__(self, running: Running) -> None:
         self.running = running
+        self.generations: Sequence[str] = GENERATIONS
         self.redis: Any = redis.Redis.from_url(running.urls["REDIS_URL"], decode_responses=True)
         self._broker = make_broker(running.urls["REDIS_URL"], [])
         self.crashes = Path(running.environment["CRASHES"])
         self._lock = threading.Lock()  # one restart at a time, whoever asks
 
     def client(self, seed: int) -> Client:
+        """A client with an active account; which generation it speaks, the seed decides."""
         app = LiveApp(self.running)
         found = Client(app, random.Random(seed))
+        found.generation = random.Random(f"generation {seed}").choice(self.generations)
         found.insist(app.sign_up)
         until(lambda: found.insist(app.account)["state"] == "active", "the demo account is active", PATIENCE)
         found.login_id = found.insist(app.account)["loginId"]
         accounts = TradingAccount.objects.filter(login_id=found.login_id)
         found.pk = found.insist(lambda: accounts.values_list("pk", flat=True).get())
-        connection.close()
+        self.speak(found, found.generation)
         return found
+
+    def speak(self, client: Client, generation: str) -> None:
+        """Have a client's account speak this generation from now on; `streams` connects anew."""
+        client.insist(lambda: TradingAccount.objects.filter(pk=client.pk).update(generation=generation))
+        connection.close()
 
     def fault(self, client: Client, fault: str, **given: Any) -> None:
         self.running.fault(fault, login_id=client.login_id, **given)

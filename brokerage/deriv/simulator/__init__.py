@@ -11,6 +11,7 @@ Modules
     ``books``     accounts, contracts, followings, statement lines
     ``store``     the books' file; it survives ``kill -9``
     ``engine``    the venue: opens accounts, sells, buys back, settles. Knows no protocol
+    ``events``    what happens at the venue, for whoever streams it
     ``faults``    misbehavior on demand
     ``v3``        the protocol of generation v3 over the engine
     ``control``   the HTTP interface under ``/simulator/``

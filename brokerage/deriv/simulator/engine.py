@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from heapq import heappop, heappush
 from math import floor
@@ -16,6 +16,7 @@ from math import floor
 from brokerage.deriv.simulator import copying, pricing, transfers, valuing
 from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Refusal, Terms
 from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS, exchanged
+from brokerage.deriv.simulator.events import Booked, Event, Expired
 from brokerage.deriv.simulator.prices import Market, Quote
 from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, seconds_of
 from brokerage.deriv.simulator.store import Store
@@ -23,25 +24,6 @@ from brokerage.deriv.simulator.store import Store
 logger = logging.getLogger(__name__)
 
 SCOPES = ("read", "trade", "trading_information", "payments", "admin")
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A line was written; ``contract`` is the one it concerns, as it is after the line."""
-
-    line: Line
-    account: Account
-    contract: Contract | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A contract has reached its end and waits to be settled."""
-
-    contract: Contract
-
-
-Event = Booked | Expired
 
 
 class Engine:
@@ -66,12 +48,12 @@ class Engine:
         self._endings = self.store.endings()
         self._open: dict[str, dict[int, Contract]] = {account.login_id: {} for account in accounts}
         self._due: list[tuple[float, int, str]] = []
-        contract_id, transaction_id, user_id = self.store.highest()
+        contract_id, transaction_id, login_number = self.store.highest()
         self._last_contract = max(contract_id, 260_000_000)
         self._last_transaction = max(transaction_id, 510_000_000)
-        self._last_user = max(user_id, 9_000_000)
+        self._last_login = max(login_number, 9_000_000)
         for stored in self.store.open_contracts():
-            contract = self._rescheduled(stored)
+            contract = valuing.rescheduled(self.market, stored)
             self._open[contract.login_id][contract.contract_id] = contract
             self._schedule(contract)
 
@@ -115,11 +97,8 @@ class Engine:
         """
         if known := self._by_external.get(external_id):
             account = self._accounts[known]
-            if (account.currency, account.is_demo, account.user_id) != (
-                currency,
-                is_demo,
-                account.user_id if user_id is None else user_id,
-            ):
+            whose = account.user_id if user_id is None else user_id
+            if (account.currency, account.is_demo, account.user_id) != (currency, is_demo, whose):
                 raise Refusal(
                     "AccountExists", "This account exists in another currency or kind, or is another's."
                 )
@@ -130,13 +109,13 @@ class Engine:
             raise Refusal("InvalidCurrency", "Accounts are not kept in this currency.")
         if balance < 0 or balance != balance.quantize(CENT):
             raise Refusal("InvalidBalance", "The balance is not negative and has at most two decimals.")
-        self._last_user += 1
+        number = self._last_login + 1
         account = Account(
-            login_id=f"{'VRTC' if is_demo else 'CR'}{self._last_user}",
+            login_id=f"{'VRTC' if is_demo else 'CR'}{number}",
             external_id=external_id,
             # 32 characters: the longest token that copy_start can name
             token=secrets.token_urlsafe(24),
-            user_id=self._last_user if user_id is None else user_id,
+            user_id=number if user_id is None else user_id,
             currency=currency,
             balance=Decimal("0.00"),
             is_demo=is_demo,
@@ -145,6 +124,7 @@ class Engine:
         )
         with self._change():
             self.store.save_account(account)
+            self._last_login = number
             self._open[account.login_id] = {}
             self._of_user.setdefault(account.user_id, []).append(account.login_id)
             self._by_token[account.token] = self._by_external[external_id] = account.login_id
@@ -161,6 +141,23 @@ class Engine:
             raise Refusal("TopupVirtualError", "The balance is full already.")
         with self._change():
             return self._book(account, "virtual_credit", missing, at)
+
+    def reset_balance(self, login_id: str, at: float) -> Line | None:
+        """Bring a demo account to the balance it is opened with, up or down; ``None`` if it is there already."""
+        account = self._accounts[login_id]
+        missing = self.rules.top_up_to - account.balance
+        if not missing:
+            return None
+        with self._change():
+            return self._book(account, "deposit" if missing > 0 else "withdrawal", missing, at)
+
+    def migration(self, user_id: int) -> str:
+        """Where the user's move from generation v3 to v4 stands."""
+        return self.store.meta(f"migration {user_id}") or "not_applicable"
+
+    def migrate(self, user_id: int, status: str) -> None:
+        """Have the user's move stand there."""
+        self.store.set_meta(f"migration {user_id}", status)
 
     def move_money(self, login_id: str, action: str, amount: Decimal, at: float) -> Line:
         """A deposit or a withdrawal the client makes at the venue. Refused if the balance does not cover it."""
@@ -185,10 +182,8 @@ class Engine:
         taker = transfers.checked(giver, taker, amount, currency)
         received = exchanged(amount, giver.currency, taker.currency)
         with self._change():
-            return (
-                self._book(giver, "transfer", -amount, at),
-                self._book(taker, "transfer", received, at),
-            )
+            out = self._book(giver, "transfer", -amount, at)
+            return out, self._book(taker, "transfer", received, at)
 
     def accounts_of(self, user_id: int) -> list[Account]:
         """The user's accounts, the first opened first; none for a stranger."""
@@ -370,14 +365,6 @@ class Engine:
         return valuing.running_bid(self.market, self.rules.commission, contract, at)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _rescheduled(self, contract: Contract) -> Contract:
-        """A tick contract ends with its exit tick, whose time depends on the simulator's speed."""
-        if contract.terms.unit != "t" or contract.exit_index is None:
-            return contract
-        return replace(
-            contract, date_expiry=self.market.quote(contract.terms.symbol, contract.exit_index).epoch
-        )
 
     def _schedule(self, contract: Contract) -> None:
         end = valuing.end_of(self.market, contract)

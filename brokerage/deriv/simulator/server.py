@@ -1,4 +1,4 @@
-"""The simulator on one port: the v3 socket and the control interface, over one engine and one data file."""
+"""The simulator on one port: both generations and the control interface, over one engine and one data file."""
 
 import asyncio
 import contextlib
@@ -26,8 +26,12 @@ from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store
+from brokerage.deriv.simulator.v3.generation import V3
 from brokerage.deriv.simulator.v3.hub import Hub
 from brokerage.deriv.simulator.v3.limits import Limits
+from brokerage.deriv.simulator.v4.generation import V4
+from brokerage.deriv.simulator.v4.passwords import Passwords
+from brokerage.deriv.simulator.v4.rest import OPTIONS, Rest
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +86,8 @@ def application(engine: Engine, options: Options) -> Starlette:
     """The simulator as an ASGI application: the protocol's socket and the control interface."""
     pulse, faults = Pulse(engine), Faults()
     conditions = Conditions(engine.reload)
-    hub = Hub(pulse, faults, Limits(options.limits), conditions, options.idle_seconds)
+    limits, passwords = Limits(options.limits), Passwords()
+    hub = Hub(pulse, faults, limits, conditions, options.idle_seconds)
     pulse.listeners.append(hub)
     control = Control(pulse, faults, conditions, options.control_secret, options.host in LOCAL_HOSTS)
 
@@ -92,7 +97,23 @@ def application(engine: Engine, options: Options) -> Starlette:
             error = {"code": "InvalidAppID", "message": "The address needs a valid app_id."}
             await websocket.send_denial_response(JSONResponse({"error": error}, 401))
             return
-        await hub.serve(websocket, int(app_id))
+        await hub.serve(websocket, V3, int(app_id))
+
+    async def v4(websocket: WebSocket) -> None:
+        opened = passwords.use(websocket.query_params.get("otp", ""), time.time())
+        kind = websocket.path_params["kind"]
+        if opened is None or engine.account(opened.login_id).is_demo != (kind == "demo"):
+            error = {
+                "status": 401,
+                "code": "InvalidOTP",
+                "message": "The address is used, too old, or false.",
+            }
+            await websocket.send_denial_response(JSONResponse({"errors": [error]}, 401))
+            return
+        await hub.serve(websocket, V4, opened.app_id, opened.login_id)
+
+    async def v4_public(websocket: WebSocket) -> None:
+        await hub.serve(websocket, V4, 0)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -105,7 +126,13 @@ def application(engine: Engine, options: Options) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
-    return Starlette(routes=[WebSocketRoute("/websockets/v3", v3), *control.routes()], lifespan=lifespan)
+    rest = Rest(pulse, faults, limits, conditions, passwords, options.rules)
+    sockets = [
+        WebSocketRoute("/websockets/v3", v3),
+        WebSocketRoute(f"{OPTIONS}/ws/public", v4_public),
+        WebSocketRoute(f"{OPTIONS}/ws/{{kind}}", v4),
+    ]
+    return Starlette(routes=[*sockets, *rest.routes(), *control.routes()], lifespan=lifespan)
 
 
 class Server(uvicorn.Server):

@@ -1,5 +1,6 @@
 """What a contract the venue has sold is worth, whether it would buy it back, and how it ends."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from brokerage.deriv.simulator import pricing
@@ -51,6 +52,14 @@ def has_won(market: Market, contract: Contract) -> bool:
     start = market.quote(symbol, contract.entry_index).price
     end = market.quote(symbol, contract.exit_index).price
     return end > start if contract.terms.contract_type == "CALL" else end < start
+
+
+def rescheduled(market: Market, contract: Contract) -> Contract:
+    """The contract as of now: one that lasts ticks ends with its exit tick, whose time depends on the speed."""
+    if contract.terms.unit != "t" or contract.exit_index is None:
+        return contract
+    end = market.quote(contract.terms.symbol, contract.exit_index).epoch
+    return replace(contract, date_expiry=end)
 
 
 def end_of(market: Market, contract: Contract) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from brokerage.deriv.v3 import connect
+from brokerage.deriv.opening import Credentials, open_client
 from brokerage.streams.process import Streams
+from brokerage.venue import addresses_of
 
 
 class Command(BaseCommand):
@@ -17,4 +18,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = settings.CONFIG
-        asyncio.run(Streams(lambda: connect(config.venue_url, config.deriv_app_id)).run())
+        addresses = addresses_of(config)
+        streams = Streams(
+            lambda credentials: open_client(addresses, credentials),
+            public=Credentials(config.deriv_generation),
+        )
+        asyncio.run(streams.run())

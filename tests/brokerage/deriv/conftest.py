@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.brokerage.deriv.running import SimulatorProcess
+from tests.brokerage.deriv.speaking import SPOKEN
 
 _numbers = itertools.count(1)
 
@@ -23,3 +24,11 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess
 def account(venue: SimulatorProcess) -> dict[str, Any]:
     """A demo account with 10000.00 USD."""
     return venue.open_account(f"test-{next(_numbers)}")
+
+
+@pytest.fixture(params=["v3", "v4"])
+def generation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Have `client_of` speak each generation in turn."""
+    token = SPOKEN.set(request.param)
+    yield request.param
+    SPOKEN.reset(token)

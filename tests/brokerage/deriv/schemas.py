@@ -6,40 +6,65 @@ Where they are absent the tests of the protocol still run, without this check; `
 import functools
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft4Validator
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDER = Path(os.environ.get("DERIV_SCHEMAS", ROOT.parent / "shared" / "deriv" / "v3"))
+FOLDER = Path(os.environ.get("DERIV_SCHEMAS", ROOT.parent / "shared" / "deriv"))
+"""It holds a folder for each generation: ``v3/<call>/send.json``, ``v4/<call>_request.schema.json``."""
 
 needs_schemas = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the published schemas are not beside the repository; set DERIV_SCHEMAS"
 )
-_FOLDER_OF = {
+_CALL_OF = {
     "tick": "ticks",
     "history": "ticks_history",
     "candles": "ticks_history",
     "ohlc": "ticks_history",
 }
+_V4_NAMES = {"send": "request", "receive": "response"}
+# Requests over HTTP, and the schemas' names for them.
+_REST = {
+    r"GET /trading/v1/options/accounts": "get_accounts",
+    r"POST /trading/v1/options/accounts": "create_account",
+    r"POST /trading/v1/options/accounts/[A-Z0-9]+/otp": "websocket",
+    r"POST /trading/v1/options/accounts/[A-Z0-9]+/reset-demo-balance": "reset_demo_balance",
+    r"GET /trading/v1/options/legacy/migration-status": "legacy_migration_status",
+}
 
 
-@functools.cache
-def _validator(call: str, direction: str) -> Draft4Validator:
-    schema = json.loads((FOLDER / call / f"{direction}.json").read_text())
-    if (call, direction) == ("account_list", "receive"):
+def schema_of(generation: str, call: str, direction: str) -> dict[str, Any]:
+    """The published schema of a call (``send`` or ``receive``)."""
+    named = f"{call}/{direction}.json" if generation == "v3" else f"{call}_{_V4_NAMES[direction]}.schema.json"
+    schema: dict[str, Any] = json.loads((FOLDER / generation / named).read_text())
+    if (generation, call, direction) == ("v3", "account_list", "receive"):
         # It requires a field that it forbids: broker_code, which it describes, as authorize does, as broker.
         required = schema["properties"]["account_list"]["items"]["required"]
         required[required.index("broker_code")] = "broker"
-    return Draft4Validator(schema)
+    return schema
+
+
+@functools.cache
+def _validator(generation: str, call: str, direction: str) -> Validator:
+    schema = schema_of(generation, call, direction)
+    return validator_for(schema)(schema)
+
+
+def rest_call(what: str) -> str:
+    """The schemas' name for a request such as ``GET /path``."""
+    return next(name for pattern, name in _REST.items() if re.fullmatch(pattern, what))
 
 
 class Recorder:
-    """Checks each frame against its schema as it passes. ``counts`` says how many of which kind."""
+    """Checks each message against its schema as it passes. ``counts`` says how many of which kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: str = "v3") -> None:
+        self.generation = generation
         self.counts: dict[tuple[str, str], int] = {}
 
     def sent(self, frame: dict[str, Any]) -> None:
@@ -50,21 +75,26 @@ class Recorder:
         if frame["msg_type"] != "error":
             assert not ("error" in frame and frame["msg_type"] in frame), "an error comes without a payload"
         if frame["msg_type"] != "error":
-            self._check(_FOLDER_OF.get(frame["msg_type"], frame["msg_type"]), "receive", frame)
+            self._check(_CALL_OF.get(frame["msg_type"], frame["msg_type"]), "receive", frame)
+
+    def answered(self, what: str, body: dict[str, Any]) -> None:
+        """An answer over HTTP that is no error."""
+        self._check(rest_call(what), "receive", body)
 
     def hook(self, direction: str, frame: dict[str, Any]) -> None:
         """For the typed client's ``on_message``."""
-        if direction == "in":
+        first = next(iter(frame))
+        if " " in first:
+            if direction == "in" and frame["status"] < 400:
+                self.answered(first, frame[first])
+        elif direction == "in":
             self.received(frame)
         else:
-            self.sent(_with_token(frame) if "authorize" in frame else frame)
+            self.sent({**frame, "authorize": "hidden"} if "authorize" in frame else frame)
 
-    def _check(self, call: str, direction: str, frame: dict[str, Any]) -> None:
+    def _check(self, call: str, direction: str, message: dict[str, Any]) -> None:
         self.counts[call, direction] = self.counts.get((call, direction), 0) + 1
         if FOLDER.is_dir():
-            problems = [error.message for error in _validator(call, direction).iter_errors(frame)]
-            assert not problems, f"{call} {direction}: {problems} in {frame}"
-
-
-def _with_token(frame: dict[str, Any]) -> dict[str, Any]:
-    return {**frame, "authorize": "hidden"}
+            validator = _validator(self.generation, call, direction)
+            problems = [error.message for error in validator.iter_errors(message)]
+            assert not problems, f"{call} {direction}: {problems} in {message}"

@@ -12,13 +12,15 @@ from brokerage.deriv.simulator.clock import Clock
 from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store
-from brokerage.deriv.simulator.v3.answers import CALLS
+from brokerage.deriv.simulator.v3.generation import V3
 from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.simulator.v3.session import Session
+from brokerage.deriv.simulator.v4.generation import V4
 from brokerage.deriv.wire import encode
 from tests.brokerage.deriv.schemas import Recorder
 
@@ -117,7 +119,7 @@ FIRST = {
 }
 
 
-def make_session() -> Session:
+def make_session(generation: Generation) -> Session:
     now = time.time()
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
     balance = Decimal("1000000.00")
@@ -125,48 +127,66 @@ def make_session() -> Session:
     trader = engine.open_account("b", "USD", balance, True, now)
     real = engine.open_account("c", "USD", balance, False, now)
     engine.open_account("d", "EUR", balance, False, now, user_id=real.user_id)
-    FIRST["copy_start"] = FIRST["copy_stop"] = trader.token
-    MUST["buy_contract_for_multiple_accounts"]["tokens"] = [trader.token, "x"]
-    session = Session("s", 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
+    if generation is V3:
+        FIRST["copy_start"] = FIRST["copy_stop"] = trader.token
+        MUST["buy_contract_for_multiple_accounts"]["tokens"] = [trader.token, "x"]
+    session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
     session.login_id = account.login_id
     return session
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> dict[str, Any]:
-    name = draw(st.sampled_from(sorted(CALLS)))
+def requests(draw: st.DrawFn) -> tuple[Generation, dict[str, Any]]:
+    generation = draw(st.sampled_from((V3, V4)))
+    calls = generation.calls
+    name = draw(st.sampled_from(sorted(calls)))
     values = st.sampled_from(LIKELY) | st.text(max_size=5) | st.integers()
     request: dict[str, Any] = {name: FIRST.get(name, 1), **MUST.get(name, {})}
-    fields = draw(st.dictionaries(st.sampled_from(sorted(CALLS[name].fields)), values, max_size=3))
+    if generation is V4:
+        request = _in_v4(request)
+    fields = draw(st.dictionaries(st.sampled_from(sorted(calls[name].fields)), values, max_size=3))
     request |= fields
     if "parameters" in MUST.get(name, {}) and draw(st.booleans()):
         parameter = st.sampled_from([*TERMS, "app_markup_percentage", "barrier"])
-        request["parameters"] = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
-    return request
+        parameters = TERMS | draw(st.dictionaries(parameter, values, max_size=2))
+        request["parameters"] = _in_v4(parameters) if generation is V4 else parameters
+    return generation, request
 
 
-SESSION = make_session()
+def _in_v4(request: dict[str, Any]) -> dict[str, Any]:
+    named = {"underlying_symbol" if name == "symbol" else name: value for name, value in request.items()}
+    return named | ({"parameters": _in_v4(named["parameters"])} if "parameters" in named else {})
+
+
+SESSIONS = {generation.name: make_session(generation) for generation in (V3, V4)}
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@example({"proposal": 1, **TERMS, "amount": 10**30}, DEMO)
-@example({"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}}, DEMO)
-@example({"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}}, DEMO)
-@example({"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"}, DEMO)
-@example({"sell": 10**30, "price": 0}, DEMO)
-@example({"statement": 1, "offset": 10**30}, DEMO)
-@example({"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e39")}, REAL)
-@example({"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e-39")}, REAL)
+@example((V3, {"proposal": 1, **TERMS, "amount": 10**30}), DEMO)
+@example(
+    (V3, {"buy": "1", "price": 10**30, "parameters": {**TERMS, "amount": 10**30, "basis": "payout"}}), DEMO
+)
+@example(
+    (V3, {"buy": "1", "price": 5, "parameters": {**TERMS, "app_markup_percentage": Decimal("1e39")}}), DEMO
+)
+@example(
+    (V3, {"ticks_history": "R_100", "end": "latest", "start": 1, "count": 10**18, "style": "candles"}), DEMO
+)
+@example((V3, {"sell": 10**30, "price": 0}), DEMO)
+@example((V3, {"statement": 1, "offset": 10**30}), DEMO)
+@example((V3, {"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e39")}), REAL)
+@example((V3, {"transfer_between_accounts": 1, **MOVED, "amount": Decimal("1e-39")}), REAL)
 @given(requests(), st.sampled_from([DEMO, REAL]))
-def test_no_request_makes_the_venue_fail(request: dict[str, Any], login_id: str) -> None:
-    session = SESSION
+def test_no_request_makes_the_venue_fail(asked: tuple[Generation, dict[str, Any]], login_id: str) -> None:
+    generation, request = asked
+    session = SESSIONS[generation.name]
     session.login_id = login_id
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
     assert text is not None
     answer = json.loads(text)
     assert answer.get("error", {}).get("code") not in ("InternalServerError", "InvalidJSON"), answer
-    Recorder().received(answer)
+    Recorder(generation.name).received(answer)
     session.streams.clear()
     while not session.outgoing.empty():
         session.outgoing.get_nowait()
@@ -174,6 +194,7 @@ def test_no_request_makes_the_venue_fail(request: dict[str, Any], login_id: str)
 
 @given(st.text() | st.binary())
 def test_no_text_makes_the_venue_fail(text: str | bytes) -> None:
-    SESSION.receive(text)
-    answer = json.loads(SESSION.outgoing.get_nowait() or "")
+    session = SESSIONS["v3"]
+    session.receive(text)
+    answer = json.loads(session.outgoing.get_nowait() or "")
     assert answer["error"]["code"] in ("InvalidJSON", "BadRequest", "UnrecognisedRequest")

@@ -8,7 +8,8 @@ import pytest
 
 from brokerage.deriv.simulator import copying
 from brokerage.deriv.simulator.books import Account, Contract, Following
-from brokerage.deriv.simulator.engine import Booked, Engine
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Booked
 from tests.brokerage.deriv.test_engine import NOON, STAKE, make_engine, refused, terms
 
 

@@ -12,9 +12,11 @@ import pytest
 from brokerage.deriv.errors import AnswerTimeout, RetryLater, VenueError
 from brokerage.deriv.simulator import chaos
 from brokerage.deriv.simulator.faults import Fault
+from brokerage.deriv.v3 import V3Client
 from tests.brokerage.deriv.running import SimulatorProcess, eventually
+from tests.brokerage.deriv.speaking import client_of
 from tests.brokerage.deriv.talking import TIMED, talk
-from tests.brokerage.deriv.test_client import MINUTE, RISE, client_of, settled
+from tests.brokerage.deriv.test_client import MINUTE, RISE, settled
 from tests.brokerage.deriv.test_control import actions, status_of
 
 pytestmark = pytest.mark.processes
@@ -146,12 +148,14 @@ def test_a_venue_that_updates_says_so_closes_every_socket_and_is_up_again(own: S
 
     async def story() -> None:
         async with client_of(own, account) as client:
+            assert isinstance(client, V3Client)
             site = aiter(await client.follow_site_status())
             assert [one.status for one in await told(site, 1)] == ["up"]
             begin(own, "updating", 0.5)
             assert [one.status for one in await told(site, 1)] == ["updating"]
             await asyncio.wait_for(client.wait_lost(), 5)
         async with client_of(own, account) as client:
+            assert isinstance(client, V3Client)
             assert (await client.website_status()).status == "up"
 
     asyncio.run(story())

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from brokerage.deriv.simulator.books import Account, Refusal
 from brokerage.deriv.simulator.catalog import CURRENCIES, exchange_rate, exchanged
 from brokerage.deriv.simulator.clock import Clock
-from brokerage.deriv.simulator.engine import Booked, Engine
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Booked
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-import brokerage.deriv.simulator.v3.session  # noqa: F401  (it registers the calls)
-from brokerage.deriv.simulator.v3.answers import CALLS
+from brokerage.deriv.simulator.v3.generation import V3
 from tests.brokerage.deriv.schemas import FOLDER, ROOT, Recorder, needs_schemas
 
 
@@ -28,11 +27,11 @@ def test_a_frame_that_breaks_its_schema_is_found(frame: dict[str, object]) -> No
 
 @needs_schemas
 def test_every_call_with_a_published_form_is_served() -> None:
-    assert {folder.name for folder in FOLDER.iterdir() if folder.is_dir()} <= set(CALLS)
+    assert {folder.name for folder in (FOLDER / "v3").iterdir() if folder.is_dir()} <= set(V3.calls)
 
 
 def test_the_page_on_deriv_lists_the_calls_that_are_served() -> None:
     page = (ROOT / "docs" / "deriv.md").read_text()
     section = page.partition("### Calls of generation v3")[2].partition("\n### ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(CALLS)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(V3.calls)

@@ -39,7 +39,7 @@ class Call:
 
 CALLS: dict[str, Call] = {}
 
-_COMMON = {"req_id": Field(whole()), "passthrough": Field(any_object)}
+COMMON = {"req_id": Field(whole()), "passthrough": Field(any_object)}
 
 
 def call(
@@ -48,7 +48,7 @@ def call(
     """Make a function the handler of a call."""
 
     def register(handler: Handler) -> Handler:
-        CALLS[name] = Call(name, {**fields, **_COMMON}, scope, group, handler)
+        CALLS[name] = Call(name, {**fields, **COMMON}, scope, group, handler)
         return handler
 
     return register

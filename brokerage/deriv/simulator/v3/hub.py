@@ -1,4 +1,4 @@
-"""All v3 connections: it takes them in, and passes on to them what happens at the venue."""
+"""All sockets, of both generations: it takes them in, and passes on to them what happens at the venue."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,9 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from brokerage.deriv.simulator.conditions import Conditions
-from brokerage.deriv.simulator.engine import Event
+from brokerage.deriv.simulator.events import Event
 from brokerage.deriv.simulator.faults import Faults
+from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.v3.limits import Limits
@@ -67,14 +68,23 @@ class Hub:
         for session in self._sessions:
             session.ticked(quotes, at)
 
-    async def serve(self, socket: WebSocket, app_id: int) -> None:
+    async def serve(
+        self, socket: WebSocket, generation: Generation, app_id: int, login_id: str | None = None
+    ) -> None:
         """One connection, until either side ends it; none is let in while the venue is away."""
         if self._conditions.holds("restart"):
             await socket.send_denial_response(PlainTextResponse("The venue is away.", 503))
             return
         await socket.accept()
         session = Session(
-            f"v3-{next(self._numbers)}", app_id, self._pulse, self._faults, self._limits, self._conditions
+            f"{generation.name}-{next(self._numbers)}",
+            generation,
+            app_id,
+            self._pulse,
+            self._faults,
+            self._limits,
+            self._conditions,
+            login_id,
         )
         self._sessions.add(session)
         writer = asyncio.create_task(self._write(socket, session))

@@ -8,22 +8,14 @@ from typing import Any
 
 from brokerage.deriv.simulator.books import Account, Refusal, Terms
 from brokerage.deriv.simulator.conditions import Conditions
-from brokerage.deriv.simulator.engine import Engine, Event
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Event
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
+from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.pulse import Pulse
-from brokerage.deriv.simulator.v3 import (  # noqa: F401  (they register the calls)
-    account_calls,
-    contract_calls,
-    copy_calls,
-    market_calls,
-    markup_calls,
-    money_calls,
-    reference_calls,
-    trading_calls,
-    user_calls,
-)
-from brokerage.deriv.simulator.v3.answers import CALLS, Answer, Call
+from brokerage.deriv.simulator.v3 import market_calls, trading_calls
+from brokerage.deriv.simulator.v3.answers import Answer, Call
 from brokerage.deriv.simulator.v3.fields import problems
 from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.simulator.v3.streams import StatusStream, Stream
@@ -47,16 +39,26 @@ class Session:
     """Seconds for which a proposal without a stream can be bought."""
 
     def __init__(
-        self, name: str, app_id: int, pulse: Pulse, faults: Faults, limits: Limits, conditions: Conditions
+        self,
+        name: str,
+        generation: Generation,
+        app_id: int,
+        pulse: Pulse,
+        faults: Faults,
+        limits: Limits,
+        conditions: Conditions,
+        login_id: str | None = None,
     ) -> None:
+        """``login_id``: whose connection it is from the start, where the protocol knows no ``authorize``."""
         self.name = name
+        self.generation = generation
         self.app_id = app_id
         self.pulse = pulse
         self.engine: Engine = pulse.engine
         self.faults = faults
         self.limits = limits
         self.conditions = conditions
-        self.login_id: str | None = None
+        self.login_id = login_id
         self.streams: dict[str, Stream] = {}
         self.proposals: dict[str, Quoted] = {}
         self.outgoing: asyncio.Queue[str | None] = asyncio.Queue()
@@ -80,7 +82,8 @@ class Session:
             self._send({"msg_type": "error", "echo_req": {}}, problem)
             return
         envelope = _envelope(request)
-        called = next((CALLS[key] for key in request if key in CALLS), None)
+        calls = self.generation.calls
+        called = next((calls[key] for key in request if key in calls), None)
         if called is not None:
             self.conditions.received.append((called.name, self.login_id, time.time()))
         if called is None:
@@ -135,7 +138,8 @@ class Session:
     def _admit(self, called: Call, request: dict[str, Any], at: float) -> None:
         if found := problems(request, called.fields):
             raise Refusal("InputValidationFailed", f"Check the fields: {', '.join(found)}.", found)
-        self.limits.check(self.login_id or self.name, called.group, at)
+        rate = self.generation.rates[called.group]
+        self.limits.check(self.login_id or self.name, called.group, rate, at)
         if called.scope is None:
             return
         account = self.account()
@@ -200,7 +204,7 @@ class Session:
         self._send(head, body, self.faults.take(stream.msg_type, self.login_id, of_frames=True))
 
     def _send(self, head: dict[str, Any], body: dict[str, Any], fault: Fault | None = None) -> None:
-        text = encode({**body, **head})
+        text = encode({**self.generation.shown(head["msg_type"], body), **head})
         if fault is None:
             self.put(text)
         else:

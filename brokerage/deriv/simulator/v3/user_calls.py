@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from brokerage.deriv.simulator.books import Account
 from brokerage.deriv.simulator.catalog import exchanged
-from brokerage.deriv.simulator.engine import Booked, Engine, Event
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Booked, Event
 from brokerage.deriv.simulator.v3 import frames
 from brokerage.deriv.simulator.v3.answers import Answer, Request, call
 from brokerage.deriv.simulator.v3.fields import Field, one_of

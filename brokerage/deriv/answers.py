@@ -1,8 +1,13 @@
-"""Answers of protocol generation v3 as values. Anything missing or of the wrong kind raises ``ValueError``."""
+"""The venue's answers as values. Anything missing or of the wrong kind raises ``ValueError``.
 
+What the protocol generations name or write differently is a ``Dialect``; everything else is read by one function.
+"""
+
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from brokerage.deriv.types import (
     ActiveSymbol,
@@ -24,9 +29,12 @@ from brokerage.deriv.types import (
     Tick,
     TransactionUpdate,
 )
+from brokerage.deriv.wire import exact_number
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
+DECIMAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+STATUSES: Final = ("open", "won", "lost", "sold", "cancelled")
 
 # ── single fields ────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,14 +88,19 @@ def maybe(parse: Callable[[Fields, str], T], fields: Fields, name: str) -> T | N
     return None if fields.get(name) is None else parse(fields, name)
 
 
-def _amount_text(fields: Fields, name: str) -> Decimal:
-    try:
-        number = Decimal(text(fields, name))
-    except ArithmeticError as error:
-        raise ValueError(f"{name} is not a decimal") from error
-    if not number.is_finite():
+def amount_text(fields: Fields, name: str) -> Decimal:
+    """A number written as text, as some prices are."""
+    written = text(fields, name)
+    if not DECIMAL.fullmatch(written):
         raise ValueError(f"{name} is not a decimal")
-    return number
+    return exact_number(written)
+
+
+def texts(fields: Fields, name: str) -> tuple[str, ...]:
+    value = fields.get(name)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name} is not a list of texts")
+    return tuple(value)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────
@@ -95,16 +108,13 @@ def _amount_text(fields: Fields, name: str) -> Decimal:
 
 def authorization(frame: Fields) -> Authorization:
     body = obj(frame, "authorize")
-    scopes = body.get("scopes", [])
-    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise ValueError("scopes is not a list of texts")
     return Authorization(
         login_id=text(body, "loginid"),
         user_id=maybe(whole, body, "user_id"),
         currency=text(body, "currency"),
         balance=amount(body, "balance"),
         is_demo=flag(body, "is_virtual"),
-        scopes=tuple(scopes),
+        scopes=texts(body, "scopes") if "scopes" in body else (),
     )
 
 
@@ -143,22 +153,6 @@ def candles(frame: Fields) -> tuple[Candle, ...]:
     )
 
 
-def active_symbols(frame: Fields) -> tuple[ActiveSymbol, ...]:
-    return rows(
-        frame,
-        "active_symbols",
-        lambda row: ActiveSymbol(
-            symbol=text(row, "symbol"),
-            display_name=text(row, "display_name"),
-            market=text(row, "market"),
-            submarket=text(row, "submarket"),
-            pip=amount(row, "pip"),
-            exchange_is_open=flag(row, "exchange_is_open"),
-            is_trading_suspended=flag(row, "is_trading_suspended"),
-        ),
-    )
-
-
 def offers(frame: Fields) -> tuple[ContractOffer, ...]:
     return rows(
         obj(frame, "contracts_for"),
@@ -167,8 +161,8 @@ def offers(frame: Fields) -> tuple[ContractOffer, ...]:
             symbol=text(row, "underlying_symbol"),
             contract_type=text(row, "contract_type"),
             expiry_type=text(row, "expiry_type"),
-            start_type=text(row, "start_type"),
-            barrier_category=text(row, "barrier_category"),
+            start_type=maybe(text, row, "start_type"),
+            barrier_category=maybe(text, row, "barrier_category"),
             min_duration=text(row, "min_contract_duration"),
             max_duration=text(row, "max_contract_duration"),
             default_stake=maybe(amount, row, "default_stake"),
@@ -217,73 +211,6 @@ def sale(frame: Fields) -> Sale:
     )
 
 
-STATUSES = ("open", "won", "lost", "sold", "cancelled")
-
-
-def contract_state(frame: Fields) -> ContractState | None:
-    """``None`` for the empty answer of an account without open contracts."""
-    body = obj(frame, "proposal_open_contract")
-    if not set(body) - {"id"}:
-        return None
-    status = text(body, "status")
-    if status not in STATUSES:
-        raise ValueError("status is unknown")
-    transactions = obj(body, "transaction_ids")
-    return ContractState(
-        contract_id=whole(body, "contract_id"),
-        status=cast(ContractStatus, status),
-        is_sold=flag(body, "is_sold"),
-        is_expired=flag(body, "is_expired"),
-        is_valid_to_sell=flag(body, "is_valid_to_sell"),
-        contract_type=text(body, "contract_type"),
-        symbol=text(body, "underlying"),
-        currency=text(body, "currency"),
-        buy_price=amount(body, "buy_price"),
-        bid_price=maybe(amount, body, "bid_price"),
-        payout=amount(body, "payout"),
-        sell_price=maybe(amount, body, "sell_price"),
-        sell_time=maybe(whole, body, "sell_time"),
-        purchase_time=whole(body, "purchase_time"),
-        date_start=whole(body, "date_start"),
-        date_expiry=maybe(whole, body, "date_expiry"),
-        entry_spot=maybe(amount, body, "entry_tick"),
-        entry_spot_at=maybe(whole, body, "entry_tick_time"),
-        exit_spot=maybe(amount, body, "exit_tick"),
-        exit_spot_at=maybe(whole, body, "exit_tick_time"),
-        current_spot=maybe(amount, body, "current_spot"),
-        current_spot_at=maybe(whole, body, "current_spot_time"),
-        profit=maybe(amount, body, "profit"),
-        buy_transaction_id=whole(transactions, "buy"),
-        sell_transaction_id=maybe(whole, transactions, "sell"),
-        commission=maybe(amount, body, "commission"),
-        app_markup_amount=maybe(_amount_text, body, "app_markup_amount"),
-        shortcode=text(body, "shortcode"),
-        longcode=text(body, "longcode"),
-    )
-
-
-def portfolio(frame: Fields) -> tuple[PortfolioContract, ...]:
-    return rows(
-        obj(frame, "portfolio"),
-        "contracts",
-        lambda row: PortfolioContract(
-            contract_id=whole(row, "contract_id"),
-            transaction_id=whole(row, "transaction_id"),
-            contract_type=text(row, "contract_type"),
-            symbol=text(row, "symbol"),
-            currency=text(row, "currency"),
-            buy_price=amount(row, "buy_price"),
-            payout=amount(row, "payout"),
-            purchase_time=whole(row, "purchase_time"),
-            date_start=whole(row, "date_start"),
-            expiry_time=maybe(whole, row, "expiry_time"),
-            app_id=maybe(whole, row, "app_id"),
-            shortcode=text(row, "shortcode"),
-            longcode=text(row, "longcode"),
-        ),
-    )
-
-
 def profit_table(frame: Fields) -> tuple[ProfitRow, ...]:
     return rows(
         obj(frame, "profit_table"),
@@ -325,25 +252,6 @@ def statement(frame: Fields) -> tuple[StatementLine, ...]:
     )
 
 
-def transaction(frame: Fields) -> TransactionUpdate | None:
-    """``None`` for the frame that only confirms the subscription."""
-    body = obj(frame, "transaction")
-    if not set(body) - {"id"}:
-        return None
-    return TransactionUpdate(
-        transaction_id=whole(body, "transaction_id"),
-        action=text(body, "action"),
-        amount=amount(body, "amount"),
-        balance=amount(body, "balance"),
-        currency=text(body, "currency"),
-        at=whole(body, "transaction_time"),
-        contract_id=maybe(whole, body, "contract_id"),
-        symbol=maybe(text, body, "symbol"),
-        purchase_time=maybe(whole, body, "purchase_time"),
-        date_expiry=maybe(whole, body, "date_expiry"),
-    )
-
-
 def site_status(frame: Fields) -> SiteStatus:
     body = obj(frame, "website_status")
     limits = obj(body, "api_call_limits")
@@ -360,3 +268,107 @@ def site_status(frame: Fields) -> SiteStatus:
         ),
         message=maybe(text, body, "message"),
     )
+
+
+# ── what the generations say differently ─────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one generation of the protocol names a symbol and writes a contract's prices."""
+
+    generation: str
+    symbol: str
+    """The symbol's field in requests, portfolio and transactions."""
+    contract_symbol: str
+    """The symbol's field in an open contract."""
+    price: Callable[[Fields, str], Decimal]
+    """Reads the prices of an open contract, which are numbers or texts."""
+    entry: str
+    """The entry spot's field in an open contract; its time's has ``_time`` behind it."""
+    exit: str
+    listed: Callable[[Fields], ActiveSymbol]
+    """Reads a symbol of the list of symbols."""
+
+    def active_symbols(self, frame: Fields) -> tuple[ActiveSymbol, ...]:
+        return rows(frame, "active_symbols", self.listed)
+
+    def contract_state(self, frame: Fields) -> ContractState | None:
+        """``None`` for the empty answer of an account without open contracts."""
+        body = obj(frame, "proposal_open_contract")
+        if not set(body) - {"id"}:
+            return None
+        status = text(body, "status")
+        if status not in STATUSES:
+            raise ValueError("status is unknown")
+        transactions, price = obj(body, "transaction_ids"), self.price
+        return ContractState(
+            contract_id=whole(body, "contract_id"),
+            status=cast(ContractStatus, status),
+            is_sold=flag(body, "is_sold"),
+            is_expired=flag(body, "is_expired"),
+            is_valid_to_sell=flag(body, "is_valid_to_sell"),
+            contract_type=text(body, "contract_type"),
+            symbol=text(body, self.contract_symbol),
+            currency=text(body, "currency"),
+            buy_price=price(body, "buy_price"),
+            bid_price=maybe(price, body, "bid_price"),
+            payout=price(body, "payout"),
+            sell_price=maybe(price, body, "sell_price"),
+            sell_time=maybe(whole, body, "sell_time"),
+            purchase_time=whole(body, "purchase_time"),
+            date_start=whole(body, "date_start"),
+            date_expiry=maybe(whole, body, "date_expiry"),
+            entry_spot=maybe(price, body, self.entry),
+            entry_spot_at=maybe(whole, body, f"{self.entry}_time"),
+            exit_spot=maybe(price, body, self.exit),
+            exit_spot_at=maybe(whole, body, f"{self.exit}_time"),
+            current_spot=maybe(price, body, "current_spot"),
+            current_spot_at=maybe(whole, body, "current_spot_time"),
+            profit=maybe(price, body, "profit"),
+            buy_transaction_id=whole(transactions, "buy"),
+            sell_transaction_id=maybe(whole, transactions, "sell"),
+            commission=maybe(price, body, "commission"),
+            app_markup_amount=maybe(amount_text, body, "app_markup_amount"),
+            shortcode=text(body, "shortcode"),
+            longcode=text(body, "longcode"),
+        )
+
+    def portfolio(self, frame: Fields) -> tuple[PortfolioContract, ...]:
+        return rows(
+            obj(frame, "portfolio"),
+            "contracts",
+            lambda row: PortfolioContract(
+                contract_id=whole(row, "contract_id"),
+                transaction_id=whole(row, "transaction_id"),
+                contract_type=text(row, "contract_type"),
+                symbol=text(row, self.symbol),
+                currency=text(row, "currency"),
+                buy_price=amount(row, "buy_price"),
+                payout=amount(row, "payout"),
+                purchase_time=whole(row, "purchase_time"),
+                date_start=whole(row, "date_start"),
+                expiry_time=maybe(whole, row, "expiry_time"),
+                app_id=maybe(whole, row, "app_id"),
+                shortcode=text(row, "shortcode"),
+                longcode=text(row, "longcode"),
+            ),
+        )
+
+    def transaction(self, frame: Fields) -> TransactionUpdate | None:
+        """``None`` for the frame that only confirms the subscription."""
+        body = obj(frame, "transaction")
+        if not set(body) - {"id"}:
+            return None
+        return TransactionUpdate(
+            transaction_id=whole(body, "transaction_id"),
+            action=text(body, "action"),
+            amount=amount(body, "amount"),
+            balance=amount(body, "balance"),
+            currency=text(body, "currency"),
+            at=whole(body, "transaction_time"),
+            contract_id=maybe(whole, body, "contract_id"),
+            symbol=maybe(text, body, self.symbol),
+            purchase_time=maybe(whole, body, "purchase_time"),
+            date_expiry=maybe(whole, body, "date_expiry"),
+        )

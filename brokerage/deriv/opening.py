@@ -1,0 +1,90 @@
+"""Opening a connection, whichever generation of the protocol the account speaks."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from brokerage.deriv import v3, v4
+from brokerage.deriv.client import DerivClient
+from brokerage.deriv.connection import Hook, Settings
+from brokerage.deriv.errors import NotAuthorized, NotSent, Refused
+from brokerage.deriv.rest import PUBLIC_SOCKET, RestClient
+
+GENERATIONS: Final = ("v3", "v4")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the venue answers, and as which applications we ask: each generation registers its own."""
+
+    v3_socket: str
+    """``wss://…/websockets/v3``."""
+    v3_app_id: int
+    rest: str
+    """``https://…``, without a path."""
+    v4_app_id: str
+
+    @property
+    def public_socket(self) -> str:
+        """v4's socket for prices, which needs no token."""
+        parts = urlsplit(self.rest)
+        return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{PUBLIC_SOCKET}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """Which account to connect, and by which token; neither for the public prices."""
+
+    generation: str
+    login_id: str = ""
+    token: str = ""
+
+    @property
+    def is_private(self) -> bool:
+        return bool(self.token)
+
+
+async def open_client(
+    addresses: Addresses,
+    credentials: Credentials,
+    *,
+    settings: Settings | None = None,
+    on_message: Hook | None = None,
+) -> DerivClient:
+    """Open a connection that is the account's own from the start.
+
+    Raises ``NotSent`` if there is no connection, ``NotAuthorized`` if the token is not good or does not open the account.
+    """
+    if credentials.generation == "v3":
+        return await _open_v3(addresses, credentials, settings, on_message)
+    address = addresses.public_socket
+    if credentials.is_private:
+        rest = RestClient(addresses.rest, addresses.v4_app_id, credentials.token, on_message=on_message)
+        async with rest:
+            # A new one for every connection: the last one is used up.
+            try:
+                address = await rest.socket_address(credentials.login_id)
+            except Refused as found:
+                raise NotAuthorized(found.code, "The token does not open this account.") from found
+    try:
+        return await v4.connect(address, settings=settings, on_message=on_message)
+    except NotAuthorized as found:
+        # The address was too slow on its way, or the venue forgot it: the token is good, another one will do.
+        raise NotSent("ADDRESS_REFUSED", "The one-time address was not taken.") from found
+
+
+async def _open_v3(
+    addresses: Addresses, credentials: Credentials, settings: Settings | None, on_message: Hook | None
+) -> DerivClient:
+    client = await v3.connect(
+        addresses.v3_socket, addresses.v3_app_id, settings=settings, on_message=on_message
+    )
+    try:
+        if credentials.is_private:
+            whose = await client.authorize(credentials.token)
+            if credentials.login_id not in ("", whose.login_id):
+                raise NotAuthorized("WrongAccount", "The token is another account's.")
+    except BaseException:
+        await client.close()
+        raise
+    return client

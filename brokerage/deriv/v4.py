@@ -1,0 +1,60 @@
+"""Protocol generation v4: a socket per account, opened with an address that works once; another for public prices."""
+
+from typing import TYPE_CHECKING
+
+from brokerage.deriv import answers
+from brokerage.deriv.answers import Dialect, Fields
+from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
+from brokerage.deriv.socket_client import SocketClient
+from brokerage.deriv.subscription import Subscription
+from brokerage.deriv.types import ActiveSymbol, SiteStatus
+
+
+def _listed(row: Fields) -> ActiveSymbol:
+    return ActiveSymbol(
+        symbol=answers.text(row, "underlying_symbol"),
+        display_name=answers.text(row, "underlying_symbol_name"),
+        market=answers.text(row, "market"),
+        submarket=answers.text(row, "submarket"),
+        pip=answers.amount(row, "pip_size"),
+        exchange_is_open=answers.flag(row, "exchange_is_open"),
+        is_trading_suspended=answers.flag(row, "is_trading_suspended"),
+    )
+
+
+DIALECT = Dialect(
+    generation="v4",
+    symbol="underlying_symbol",
+    contract_symbol="underlying_symbol",
+    price=answers.amount_text,
+    entry="entry_spot",
+    exit="exit_spot",
+    listed=_listed,
+)
+
+
+class V4Client(SocketClient):
+    """``DerivClient`` over generation v4."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, DIALECT)
+
+    async def follow_site_status(self) -> Subscription[SiteStatus] | None:
+        """v4 does not tell: a socket that closes is all one sees of an update."""
+        return None
+
+
+async def connect(
+    address: str, *, settings: Settings | None = None, on_message: Hook | None = None
+) -> V4Client:
+    """Open the socket at an address of ``RestClient.socket_address``, or the public one.
+
+    Raises ``NotSent`` if there is no connection, ``NotAuthorized`` if the address is used, old or false.
+    """
+    return V4Client(await open_connection(address, settings or Settings(), on_message))
+
+
+if TYPE_CHECKING:
+    from brokerage.deriv.client import DerivClient
+
+    _implements: type[DerivClient] = V4Client
