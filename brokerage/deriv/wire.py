@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 MAX_EXPONENT = 40
 """The largest power of ten, up or down, that a number may have: beyond it, no price or amount exists."""
 
-# The address of a v4 socket carries its password.
-SECRET_FIELDS = frozenset({"authorize", "token", "tokens", "oauth_token", "otp", "password", "url"})
+# The address of a v4 socket carries its password; copy_start and copy_stop carry the trader's token.
+SECRET_FIELDS = frozenset(
+    {"authorize", "copy_start", "copy_stop", "token", "tokens", "oauth_token", "otp", "password", "url"}
+)
 NOT_SHOWN = "<not shown>"
 
 

@@ -1,5 +1,6 @@
 """What the venue's books hold: accounts, contracts and statement lines. Immutable; changes are new values."""
 
+import string
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -13,6 +14,11 @@ class Refusal(Exception):
         self.code = code
         self.message = message
         self.details = details
+
+
+def login_number(login_id: str) -> int:
+    """The number in a login, without the letters before it."""
+    return int(login_id.lstrip(string.ascii_uppercase))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,18 @@ class Move:
     login_id: str
     was: str
     last_transaction: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """One account copies another's purchases. Empty ``assets`` or ``trade_types`` mean all; stakes without end, any."""
+
+    copier: str
+    trader: str
+    assets: tuple[str, ...] = ()
+    trade_types: tuple[str, ...] = ()
+    min_trade_stake: Decimal | None = None
+    max_trade_stake: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,18 @@
 """What the simulated venue has on offer: symbols, durations, limits."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 CENT = Decimal("0.01")
 CURRENCIES = ("USD", "EUR", "GBP", "AUD")
 """Account currencies; all with two decimals."""
+USD_PER_UNIT = {
+    "USD": Decimal("1.0000"),
+    "EUR": Decimal("1.0842"),
+    "GBP": Decimal("1.2675"),
+    "AUD": Decimal("0.6581"),
+}
+"""What one unit of a currency is worth. The simulator's own figures, fixed so that every sum can be proved."""
 
 MIN_STAKE = Decimal("0.35")
 MAX_PAYOUT = Decimal("50000.00")
@@ -15,6 +22,19 @@ UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 TICKS_OFFERED = range(1, 11)
 SHORTEST_SECONDS = 15
 LONGEST_SECONDS = 86400
+
+
+def exchange_rate(base: str, target: str) -> Decimal:
+    """Units of ``target`` for one of ``base``, six decimals, rounded down; the same whichever way money goes.
+
+    Rounding down keeps the product of a rate and its reverse at one or below: no tour of the accounts makes money.
+    """
+    return (USD_PER_UNIT[base] / USD_PER_UNIT[target]).quantize(Decimal("0.000001"), ROUND_DOWN)
+
+
+def exchanged(amount: Decimal, base: str, target: str) -> Decimal:
+    """An amount of ``base`` in ``target``, at the published rate, rounded down to the cent."""
+    return (amount * exchange_rate(base, target)).quantize(CENT, ROUND_DOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Control:
         return JSONResponse({**_account(account), "token": account.token})
 
     def _open(self, external_id: str, body: dict[str, Any]) -> Account:
-        known = {"currency", "balance", "is_demo", "scopes"}
+        known = {"currency", "balance", "is_demo", "scopes", "same_user_as"}
         if unknown := set(body) - known:
             raise Unacceptable(f"an account has no {sorted(unknown)[0]}")
         currency, balance = body.get("currency", "USD"), body.get("balance", "10000.00")
@@ -102,9 +102,13 @@ class Control:
             raise Unacceptable("balance is a decimal written as text")
         try:
             exact = amount.quantize(Decimal("0.01")) if amount == round(amount, 2) else amount
+            same = body.get("same_user_as")
+            user_id = None if same is None else self._engine.account(str(same)).user_id
             return self._engine.open_account(
-                external_id, currency, exact, is_demo, time.time(), tuple(scopes)
+                external_id, currency, exact, is_demo, time.time(), tuple(scopes), user_id
             )
+        except KeyError as error:
+            raise Unacceptable("same_user_as names no account") from error
         except Refusal as refusal:
             raise Unacceptable(refusal.message, 409 if refusal.code == "AccountExists" else 422) from refusal
 

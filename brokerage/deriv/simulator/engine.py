@@ -4,43 +4,26 @@ Every method takes the time (``at``, Unix seconds) from its caller. A change is 
 method returns; what happened is then found in ``drain()``, for whoever streams it. One thread only.
 """
 
+import logging
 import secrets
-import string
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from heapq import heappop, heappush
 from math import floor
 
-from brokerage.deriv.simulator import pricing
-from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Refusal, Terms
-from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS
+from brokerage.deriv.simulator import copying, pricing, transfers, valuing
+from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Refusal, Terms, login_number
+from brokerage.deriv.simulator.catalog import CENT, CURRENCIES, MAX_PAYOUT, MIN_STAKE, SYMBOLS, exchanged
+from brokerage.deriv.simulator.events import Booked, Event, Expired
 from brokerage.deriv.simulator.prices import Market, Quote
 from brokerage.deriv.simulator.rules import Rules, check_markup, check_offered, seconds_of
 from brokerage.deriv.simulator.store import Store
 
+logger = logging.getLogger(__name__)
+
 SCOPES = ("read", "trade", "trading_information", "payments", "admin")
-LETTERS = string.ascii_uppercase
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """A line was written; ``contract`` is the one it concerns, as it is after the line."""
-
-    line: Line
-    account: Account
-    contract: Contract | None
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A contract has reached its end and waits to be settled."""
-
-    contract: Contract
-
-
-Event = Booked | Expired
 
 
 class Engine:
@@ -59,16 +42,18 @@ class Engine:
         self._accounts = {account.login_id: account for account in accounts}
         self._by_token = {account.token: account.login_id for account in accounts}
         self._by_external = {account.external_id: account.login_id for account in accounts}
+        self._of_user: dict[int, list[str]] = {}
+        for account in sorted(accounts, key=lambda account: login_number(account.login_id)):
+            self._of_user.setdefault(account.user_id, []).append(account.login_id)
         self._endings = self.store.endings()
         self._open: dict[str, dict[int, Contract]] = {account.login_id: {} for account in accounts}
         self._due: list[tuple[float, int, str]] = []
-        contract_id, transaction_id, user_id = self.store.highest()
+        contract_id, transaction_id, last_login = self.store.highest()
         self._last_contract = max(contract_id, 260_000_000)
         self._last_transaction = max(transaction_id, 510_000_000)
-        logins = [int(account.login_id.lstrip(LETTERS)) for account in accounts]
-        self._last_login = max([user_id, 9_000_000, *logins])
+        self._last_login = max(last_login, 9_000_000)
         for stored in self.store.open_contracts():
-            contract = self._rescheduled(stored)
+            contract = valuing.rescheduled(self.market, stored)
             self._open[contract.login_id][contract.contract_id] = contract
             self._schedule(contract)
 
@@ -108,13 +93,18 @@ class Engine:
     ) -> Account:
         """The account of ``external_id``; opened with ``balance`` as its first line if there is none yet.
 
-        ``user_id`` is whose it is; ``None`` makes a new user of it.
+        With the ``user_id`` of another account it belongs to the same person, without one to a new person.
         """
         if known := self._by_external.get(external_id):
             account = self._accounts[known]
-            if (account.currency, account.is_demo) != (currency, is_demo):
-                raise Refusal("AccountExists", "This account exists in another currency or kind.")
+            whose = account.user_id if user_id is None else user_id
+            if (account.currency, account.is_demo, account.user_id) != (currency, is_demo, whose):
+                raise Refusal(
+                    "AccountExists", "This account exists in another currency or kind, or is another's."
+                )
             return account
+        if user_id is not None and user_id not in self._of_user:
+            raise Refusal("InvalidUser", "There is no such user.")
         if currency not in CURRENCIES:
             raise Refusal("InvalidCurrency", "Accounts are not kept in this currency.")
         if balance < 0 or balance != balance.quantize(CENT):
@@ -123,7 +113,8 @@ class Engine:
         account = Account(
             login_id=f"{'VRTC' if is_demo else 'CR'}{number}",
             external_id=external_id,
-            token=secrets.token_urlsafe(32),
+            # 32 characters: the longest token that copy_start can name
+            token=secrets.token_urlsafe(24),
             user_id=number if user_id is None else user_id,
             currency=currency,
             balance=Decimal("0.00"),
@@ -135,6 +126,7 @@ class Engine:
             self.store.save_account(account)
             self._last_login = number
             self._open[account.login_id] = {}
+            self._of_user.setdefault(account.user_id, []).append(account.login_id)
             self._by_token[account.token] = self._by_external[external_id] = account.login_id
             self._book(account, "virtual_credit" if is_demo else "deposit", balance, at)
         return self._accounts[account.login_id]
@@ -178,13 +170,29 @@ class Engine:
         """Whether an account goes by this login."""
         return login_id in self._accounts
 
+    def transfer(
+        self, login_id: str, to_login_id: str, amount: Decimal, currency: str, at: float
+    ) -> tuple[Line, Line]:
+        """Move money between two accounts of one user: what leaves the first, what reaches the second.
+
+        ``amount`` is in ``currency``, the first account's; the second gets it exchanged, rounded down to its cents.
+        Refused for demo accounts, another user's accounts and what the balance does not cover.
+        """
+        self.advance(at)
+        giver, taker = self._accounts[login_id], self._accounts.get(to_login_id)
+        taker = transfers.checked(giver, taker, amount, currency)
+        received = exchanged(amount, giver.currency, taker.currency)
+        with self._change():
+            out = self._book(giver, "transfer", -amount, at)
+            return out, self._book(taker, "transfer", received, at)
+
+    def accounts_of(self, user_id: int) -> list[Account]:
+        """The user's accounts, the first opened first; none for a stranger."""
+        return [self._accounts[login_id] for login_id in self._of_user.get(user_id, ())]
+
     def account(self, login_id: str) -> Account:
         """Raises ``KeyError`` for a stranger."""
         return self._accounts[login_id]
-
-    def accounts_of(self, user_id: int) -> list[Account]:
-        """Every account of one user, oldest first."""
-        return [account for account in self._accounts.values() if account.user_id == user_id]
 
     def account_of(self, token: str) -> Account | None:
         login_id = self._by_token.get(token)
@@ -213,8 +221,20 @@ class Engine:
     ) -> tuple[Contract, Line]:
         """Sell the account a contract at today's price, if that is not above ``ceiling``.
 
-        The entry is the next tick after ``at``; a tick contract ends as many ticks after that as it lasts.
+        The entry is the next tick after ``at``; a tick contract ends as many ticks after that as it lasts. Whoever
+        copies the account then buys the same for itself, if it can; what it bought is not copied on.
         """
+        bought = self._sell_to(login_id, terms, ceiling, markup_percent, app_id, at)
+        for copier in copying.copiers_of(self.store, bought[0]):
+            try:
+                self._sell_to(copier, terms, bought[0].buy_price, markup_percent, app_id, at)
+            except Refusal as refusal:
+                logger.info("contract %s is not copied by %s: %s", bought[0].contract_id, copier, refusal)
+        return bought
+
+    def _sell_to(
+        self, login_id: str, terms: Terms, ceiling: Decimal, markup_percent: Decimal, app_id: int, at: float
+    ) -> tuple[Contract, Line]:
         self.advance(at)
         account = self._accounts[login_id]
         price = self.price(terms, markup_percent)
@@ -299,12 +319,18 @@ class Engine:
                     continue
                 if not contract.is_expired:
                     self._expire(contract)
-                elif self._ending(contract_id).is_refunded:
-                    self._close(contract, "cancelled", contract.buy_price, at)
-                elif self._has_won(contract):
-                    self._close(contract, "won", contract.payout, at)
                 else:
-                    self._close(contract, "lost", Decimal("0.00"), at)
+                    self._settle(contract, at)
+
+    def settle_expired(self, login_id: str, at: float) -> int:
+        """Settle the account's contracts that have expired and wait, however long they were to; how many it was."""
+        self.advance(at)
+        waiting = [contract for contract in self.open_contracts(login_id) if contract.is_expired]
+        if waiting:
+            with self._change():
+                for contract in waiting:
+                    self._settle(contract, at)
+        return len(waiting)
 
     def next_due(self) -> float | None:
         """When the next contract expires or settles."""
@@ -325,64 +351,24 @@ class Engine:
 
     def entry(self, contract: Contract, at: float) -> Quote | None:
         """The entry tick, once it has happened."""
-        if self.market.index_at(contract.terms.symbol, at) < contract.entry_index:
-            return None
-        return self.market.quote(contract.terms.symbol, contract.entry_index)
+        return valuing.entry(self.market, contract, at)
 
     def resale_problem(self, contract: Contract, at: float) -> Refusal | None:
         """Why the venue would not buy the contract back now; ``None`` if it would."""
-        last = self.market.index_at(contract.terms.symbol, at)
-        if contract.terms.unit == "t":
-            return Refusal("ResaleNotOffered", "Contracts that last a number of ticks are not bought back.")
-        if contract.is_expired or at >= contract.date_expiry:
-            return Refusal("ResaleNotOffered", "The contract has expired.")
-        if last < contract.entry_index:
-            return Refusal("InvalidSellContractProposal", "The contract waits for its entry tick.")
-        if last == contract.entry_index:
-            return Refusal("SellAtEntryTick", "The contract is at its entry tick; wait for the next one.")
-        return None
+        return valuing.resale_problem(self.market, contract, at)
 
     def bid(self, contract: Contract, at: float) -> Decimal:
         """What the contract is worth to the venue now. Between expiry and settlement: what it will pay."""
         if contract.is_expired and self._ending(contract.contract_id).is_refunded:
             return contract.buy_price
         if contract.is_expired:
-            return contract.payout if self._has_won(contract) else Decimal("0.00")
-        symbol = SYMBOLS[contract.terms.symbol]
-        spot = self.market.last(symbol.code, at)
-        entry = self.entry(contract, at) or spot
-        if contract.exit_index is None:
-            seconds = (contract.date_expiry - at) * self.market.clock.speed
-        else:
-            seconds = (contract.exit_index - max(spot.index, contract.entry_index)) * symbol.interval
-        chance = pricing.win_probability(
-            contract.terms.contract_type, symbol.volatility, seconds, spot.price, entry.price
-        )
-        return pricing.bid(contract.payout, chance, self.rules.commission)
+            return contract.payout if valuing.has_won(self.market, contract) else Decimal("0.00")
+        return valuing.running_bid(self.market, self.rules.commission, contract, at)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────
 
-    def _has_won(self, contract: Contract) -> bool:
-        assert contract.exit_index is not None, "an expired contract has its exit tick"
-        symbol = contract.terms.symbol
-        entry = self.market.quote(symbol, contract.entry_index).price
-        end = self.market.quote(symbol, contract.exit_index).price
-        return end > entry if contract.terms.contract_type == "CALL" else end < entry
-
-    def _rescheduled(self, contract: Contract) -> Contract:
-        """A tick contract ends with its exit tick, whose time depends on the simulator's speed."""
-        if contract.terms.unit != "t" or contract.exit_index is None:
-            return contract
-        return replace(
-            contract, date_expiry=self.market.quote(contract.terms.symbol, contract.exit_index).epoch
-        )
-
     def _schedule(self, contract: Contract) -> None:
-        end = (
-            float(contract.date_expiry)
-            if contract.exit_index is None or contract.terms.unit != "t"
-            else self.market.time_of(contract.terms.symbol, contract.exit_index)
-        )
+        end = valuing.end_of(self.market, contract)
         wait = self.rules.settle_delay + self._ending(contract.contract_id).late_seconds
         due = end + wait if contract.is_expired else end
         heappush(self._due, (due, contract.contract_id, contract.login_id))
@@ -396,6 +382,15 @@ class Engine:
         self._open[contract.login_id][contract.contract_id] = expired
         self._schedule(expired)
         self._events.append(Expired(expired))
+
+    def _settle(self, contract: Contract, at: float) -> None:
+        """The end of an expired contract; only inside ``_change``."""
+        if self._ending(contract.contract_id).is_refunded:
+            self._close(contract, "cancelled", contract.buy_price, at)
+        elif valuing.has_won(self.market, contract):
+            self._close(contract, "won", contract.payout, at)
+        else:
+            self._close(contract, "lost", Decimal("0.00"), at)
 
     def _close(self, contract: Contract, status: str, amount: Decimal, at: float) -> tuple[Contract, Line]:
         closed = replace(

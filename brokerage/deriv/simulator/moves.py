@@ -3,8 +3,8 @@
 What happened before is kept apart, as history of the old platform.
 """
 
-from brokerage.deriv.simulator.books import Move, Refusal
-from brokerage.deriv.simulator.engine import LETTERS, Engine
+from brokerage.deriv.simulator.books import Move, Refusal, login_number
+from brokerage.deriv.simulator.engine import Engine
 
 STATUSES = ("complete", "pending", "failed", "not_applicable")
 
@@ -32,7 +32,7 @@ class Moves:
         with self._store.batch():
             self._store.set_meta(f"migration {user_id}", status)
             for account in self._engine.accounts_of(user_id) if is_moving else ():
-                new = f"DOT{account.login_id.lstrip(LETTERS)}"
+                new = f"DOT{login_number(account.login_id)}"
                 move = Move(new, account.login_id, self._engine.last_transaction)
                 self._store.rename(move.was, move.login_id)
                 self._store.add_move(move)

@@ -10,7 +10,8 @@ import time
 from typing import Protocol
 
 from brokerage.deriv.simulator.catalog import SYMBOLS
-from brokerage.deriv.simulator.engine import Engine, Event
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Event
 from brokerage.deriv.simulator.prices import Quote
 
 logger = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ process at any moment (a power cut may lose the last commits, which is fine for 
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from brokerage.deriv.simulator.books import Account, Contract, Ending, Line, Move, Terms
+from brokerage.deriv.simulator.books import Account, Contract, Ending, Following, Line, Move, Terms
 from brokerage.deriv.simulator.clock import Stretch
 
 _TABLES = """
@@ -35,6 +35,11 @@ CREATE INDEX IF NOT EXISTS contracts_by_account ON contracts (login_id, purchase
 CREATE INDEX IF NOT EXISTS contracts_open ON contracts (contract_id) WHERE status = 'open';
 CREATE TABLE IF NOT EXISTS endings (
     contract_id INTEGER PRIMARY KEY REFERENCES contracts, late_seconds REAL NOT NULL, is_refunded INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS contracts_by_application ON contracts (app_id, purchase_time);
+CREATE TABLE IF NOT EXISTS followings (
+    copier TEXT NOT NULL REFERENCES accounts, trader TEXT NOT NULL REFERENCES accounts, assets TEXT NOT NULL,
+    trade_types TEXT NOT NULL, min_trade_stake TEXT, max_trade_stake TEXT, PRIMARY KEY (copier, trader));
+CREATE INDEX IF NOT EXISTS followings_by_trader ON followings (trader);
 CREATE TABLE IF NOT EXISTS lines (
     transaction_id INTEGER PRIMARY KEY, login_id TEXT NOT NULL REFERENCES accounts, action TEXT NOT NULL,
     amount TEXT NOT NULL, balance_after TEXT NOT NULL, at INTEGER NOT NULL, contract_id INTEGER,
@@ -44,6 +49,9 @@ CREATE TABLE IF NOT EXISTS moves (
 CREATE INDEX IF NOT EXISTS lines_by_account ON lines (login_id, at);
 """
 _FOREVER = 1 << 62
+
+MarkupOrder = Literal["app_id", "login_id", "purchase_time", "contract_id"]
+Direction = Literal["ASC", "DESC"]
 
 
 class Store:
@@ -123,6 +131,14 @@ class Store:
     def save_ending(self, contract_id: int, ending: Ending) -> None:
         self._save("endings", (contract_id, ending.late_seconds, int(ending.is_refunded)))
 
+    def save_following(self, following: Following) -> None:
+        """The copier has at most one following of a trader: the new one takes the old one's place."""
+        values = [getattr(following, field.name) for field in fields(following)]
+        self._save("followings", tuple(_column(value) for value in values))
+
+    def remove_following(self, copier: str, trader: str) -> None:
+        self._db.execute("DELETE FROM followings WHERE copier = ? AND trader = ?", (copier, trader))
+
     def add_line(self, line: Line) -> None:
         self._save("lines", tuple(_column(getattr(line, field.name)) for field in fields(line)), "INSERT")
 
@@ -188,6 +204,8 @@ class Store:
         """An account with its contracts and lines goes by another login from now on."""
         for table in ("accounts", "contracts", "lines"):
             self._db.execute(f"UPDATE {table} SET login_id = ? WHERE login_id = ?", (new, login_id))
+        for side in ("copier", "trader"):
+            self._db.execute(f"UPDATE followings SET {side} = ? WHERE {side} = ?", (new, login_id))
 
     def moves(self) -> list[Move]:
         """The accounts that were moved to generation v4."""
@@ -196,6 +214,40 @@ class Store:
 
     def add_move(self, move: Move) -> None:
         self._save("moves", (move.login_id, move.was, move.last_transaction), "INSERT")
+
+    def marked_up_contracts(
+        self,
+        app_id: int,
+        since: int,
+        until: int,
+        login_id: str | None = None,
+        order: Sequence[tuple[MarkupOrder, Direction]] = (),
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[Contract]:
+        """The application's contracts bought in ``since`` ≤ time ≤ ``until`` with a markup in their price.
+
+        A cancelled one is left out: its price went back to the client, markup and all. ``order`` is by its first
+        entry, then by the next; equals come in the order of purchase.
+        """
+        columns = "".join(f"{column} {direction}, " for column, direction in order)
+        rows = self._db.execute(
+            "SELECT * FROM contracts WHERE app_id = ? AND purchase_time BETWEEN ? AND ? AND status <> 'cancelled' "
+            "AND CAST(markup AS REAL) > 0 AND (? IS NULL OR login_id = ?) "
+            f"ORDER BY {columns}contract_id LIMIT ? OFFSET ?",
+            (app_id, since, until, login_id, login_id, limit, offset),
+        )
+        return [_contract(row) for row in rows]
+
+    def followings(self, *, trader: str | None = None, copier: str | None = None) -> list[Following]:
+        """Who copies the trader, or whom the copier copies; the one that began or changed first comes first."""
+        rows = self._db.execute(
+            "SELECT * FROM followings WHERE trader = ? OR copier = ? ORDER BY rowid", (trader, copier)
+        )
+        return [
+            Following(one, other, tuple(assets.split()), tuple(types.split()), _decimal(low), _decimal(high))
+            for one, other, assets, types, low, high in rows
+        ]
 
     def lines(
         self,
@@ -231,10 +283,13 @@ class Store:
         ]
 
     def highest(self) -> tuple[int, int, int]:
-        """The highest contract, transaction and user number given out so far; 0 for none."""
+        """The highest contract, transaction and user number given out so far; 0 for none.
+
+        An account of a user who had one already has a number of its own, from the same row as users' numbers.
+        """
         row = self._db.execute(
             "SELECT (SELECT max(contract_id) FROM contracts), (SELECT max(transaction_id) FROM lines), "
-            "(SELECT max(user_id) FROM accounts)"
+            "(SELECT max(max(user_id, CAST(ltrim(login_id, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') AS INTEGER))) FROM accounts)"
         ).fetchone()
         return row[0] or 0, row[1] or 0, row[2] or 0
 
@@ -242,6 +297,8 @@ class Store:
 def _column(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, tuple):
+        return " ".join(value)
     if isinstance(value, Terms):
         return json.dumps(
             [
@@ -257,6 +314,10 @@ def _column(value: object) -> object:
     return value
 
 
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
 def _contract(row: tuple[object, ...]) -> Contract:
     names = [field.name for field in fields(Contract)]
     values: dict[str, object] = dict(zip(names, row, strict=True))
@@ -264,6 +325,5 @@ def _contract(row: tuple[object, ...]) -> Contract:
     values["terms"] = Terms(kind, symbol, basis, Decimal(amount), duration, unit, currency)
     values["is_expired"] = bool(values["is_expired"])
     for name in ("buy_price", "payout", "commission", "markup", "sell_price"):
-        text = values[name]
-        values[name] = None if text is None else Decimal(str(text))
+        values[name] = _decimal(values[name])  # type: ignore[arg-type]
     return Contract(**values)  # type: ignore[arg-type]

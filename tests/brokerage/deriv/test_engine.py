@@ -6,7 +6,8 @@ import pytest
 
 from brokerage.deriv.simulator.books import Refusal, Terms
 from brokerage.deriv.simulator.clock import Clock
-from brokerage.deriv.simulator.engine import Booked, Engine, Expired
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Booked, Expired
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store

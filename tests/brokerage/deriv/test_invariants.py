@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from brokerage.deriv.simulator.books import Refusal, Terms
+from brokerage.deriv.simulator import copying
+from brokerage.deriv.simulator.books import Following, Refusal, Terms
 from brokerage.deriv.simulator.clock import Clock
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.prices import Market
@@ -32,9 +33,16 @@ class Venue(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
 
-    @rule(target=accounts, name=st.sampled_from("abc"), cents=st.integers(0, 20_000))
+    @rule(target=accounts, name=st.sampled_from("abcd"), cents=st.integers(0, 20_000))
     def open(self, name: str, cents: int) -> str:
-        account = self.engine.open_account(name, "USD", Decimal(cents).scaleb(-2), name != "c", self.now)
+        """Two demo accounts, and two real ones that belong to one person."""
+        if name != "d":
+            return self._open(name, cents, None)
+        return self._open(name, cents, self.engine.account(self._open("c", cents, None)).user_id)
+
+    def _open(self, name: str, cents: int, user_id: int | None) -> str:
+        balance = Decimal(cents).scaleb(-2)
+        account = self.engine.open_account(name, "USD", balance, name in "ab", self.now, user_id=user_id)
         self.opened.add(account.login_id)
         return account.login_id
 
@@ -85,6 +93,31 @@ class Venue(RuleBasedStateMachine):
             self.engine.top_up(login_id, self.now)
         except Refusal as refusal:
             assert refusal.code == "TopupVirtualError"
+
+    @rule(copier=accounts, trader=accounts, most=st.none() | st.decimals("0", "120", places=2))
+    def follow(self, copier: str, trader: str, most: Decimal | None) -> None:
+        following = Following(copier, trader, max_trade_stake=most)
+        try:
+            copying.follow(self.store, self.engine.account(copier), self.engine.account(trader), following)
+        except Refusal as refusal:
+            assert refusal.code == "CopyTradingNotAllowed"
+
+    @rule(giver=accounts, taker=accounts, amount=st.decimals("0", "120", places=2))
+    def transfer(self, giver: str, taker: str, amount: Decimal) -> None:
+        self.engine.advance(self.now)
+        before = [self.engine.account(login_id).balance for login_id in (giver, taker)]
+        moved = amount
+        try:
+            self.engine.transfer(giver, taker, amount, "USD", self.now)
+        except Refusal:
+            moved = Decimal(0)
+        after = [self.engine.account(login_id).balance for login_id in (giver, taker)]
+        assert after == [before[0] - moved, before[1] + moved]
+
+    @rule(login_id=accounts)
+    def settle_expired(self, login_id: str) -> None:
+        self.engine.settle_expired(login_id, self.now)
+        assert not any(contract.is_expired for contract in self.engine.open_contracts(login_id))
 
     @rule(seconds=st.floats(0.1, 40))
     def wait(self, seconds: float) -> None:

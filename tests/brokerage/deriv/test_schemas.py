@@ -1,8 +1,11 @@
 """The check that all tests of the protocol rely on does check."""
 
+import re
+
 import pytest
 
-from tests.brokerage.deriv.schemas import Recorder, needs_schemas
+from brokerage.deriv.simulator.v3.generation import V3
+from tests.brokerage.deriv.schemas import FOLDER, ROOT, Recorder, needs_schemas
 
 
 @needs_schemas
@@ -20,3 +23,15 @@ def test_a_frame_that_breaks_its_schema_is_found(frame: dict[str, object]) -> No
         Recorder().received(frame)
     with pytest.raises(AssertionError, match="send"):
         Recorder().sent({"buy": "1"})
+
+
+@needs_schemas
+def test_every_call_with_a_published_form_is_served() -> None:
+    assert {folder.name for folder in (FOLDER / "v3").iterdir() if folder.is_dir()} <= set(V3.calls)
+
+
+def test_the_page_on_deriv_lists_the_calls_that_are_served() -> None:
+    page = (ROOT / "docs" / "deriv.md").read_text()
+    section = page.partition("### Calls of generation v3")[2].partition("\n### ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(V3.calls)

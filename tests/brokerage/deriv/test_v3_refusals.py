@@ -14,6 +14,12 @@ from tests.brokerage.deriv.talking import TERMS, TIMED, talk
 pytestmark = pytest.mark.processes
 
 Account = dict[str, Any]
+MANY: dict[str, Any] = {
+    "buy_contract_for_multiple_accounts": "1",
+    "price": 10,
+    "tokens": ["x"],
+    "parameters": TERMS,
+}
 
 
 REFUSED_WITHOUT_TOKEN: list[dict[str, Any]] = [
@@ -26,6 +32,18 @@ REFUSED_WITHOUT_TOKEN: list[dict[str, Any]] = [
     {"transaction": 1, "subscribe": 1},
     {"proposal_open_contract": 1},
     {"topup_virtual": 1},
+    {"account_list": 1},
+    {"app_markup_details": 1, "date_from": "1", "date_to": "2"},
+    {"app_markup_statistics": 1, "date_from": "1", "date_to": "2"},
+    {"buy_contract_for_multiple_accounts": "1", "price": 1, "tokens": [], "parameters": TERMS},
+    {"cancel": 1},
+    {"contract_update": 1, "contract_id": 1, "limit_order": {}},
+    {"copy_start": "x" * 32},
+    {"copy_stop": "x" * 32},
+    {"copytrading_list": 1},
+    {"get_settings": 1},
+    {"sell_expired": 1},
+    {"transfer_between_accounts": 1},
 ]
 
 
@@ -41,6 +59,8 @@ def test_what_needs_a_token_and_a_scope(venue: SimulatorProcess) -> None:
         async with talk(venue, reader) as wire:
             assert await wire.refusal({"buy": "1", "price": 10, "parameters": TERMS}) == "PermissionDenied"
             assert await wire.refusal({"balance": 1, "loginid": other["login_id"]}) == "PermissionDenied"
+            for request in ({"sell_expired": 1}, {"transfer_between_accounts": 1}, {"copytrading_list": 1}):
+                assert await wire.refusal(request) == "PermissionDenied"
             assert (await wire.ask({"balance": 1, "account": "all"}))["balance"]["balance"] == 10000.0
             assert (await wire.ask({"logout": 1}))["logout"] == 1
             assert await wire.refusal({"balance": 1}) == "AuthorizationRequired"
@@ -136,6 +156,50 @@ def test_money_that_is_not_there(venue: SimulatorProcess) -> None:
         ("forget", {"forget": "short"}),
         ("forget_all", {"forget_all": ["everything"]}),
         ("authorize", {"authorize": "not a token!"}),
+        ("loginid", {"account_list": 1, "loginid": "CR1"}),
+        ("date_to", {"app_markup_statistics": 1, "date_from": "1"}),
+        ("date_from", {"app_markup_statistics": 1, "date_from": "2026-01-01", "date_to": "1"}),
+        ("date_from", {"app_markup_statistics": 1, "date_from": "2026-02-31 00:00:00", "date_to": "1"}),
+        ("date_to", {"app_markup_details": 1, "date_from": "1", "date_to": "2026-01-01 24:00:00"}),
+        (
+            "client_loginid",
+            {"app_markup_details": 1, "date_from": "1", "date_to": "2", "client_loginid": "1"},
+        ),
+        ("limit", {"app_markup_details": 1, "date_from": "1", "date_to": "2", "limit": 1001}),
+        ("sort_fields", {"app_markup_details": 1, "date_from": "1", "date_to": "2", "sort_fields": ["id"]}),
+        (
+            "sort_fields",
+            {"app_markup_details": 1, "date_from": "1", "date_to": "2", "sort_fields": ["app_id"] * 2},
+        ),
+        ("landing_company", {"asset_index": 1, "landing_company": "mars"}),
+        ("tokens", {**MANY, "tokens": ["a token!"]}),
+        ("parameters", {"buy_contract_for_multiple_accounts": "1", "price": 1, "tokens": []}),
+        ("parameters.duration", {**MANY, "parameters": {**TERMS, "duration": 3601}}),
+        ("parameters.cancellation", {**MANY, "parameters": {**TERMS, "cancellation": "1h"}}),
+        ("cancel", {"cancel": "1"}),
+        ("limit_order", {"contract_update": 1, "contract_id": 1}),
+        ("limit_order.price", {"contract_update": 1, "contract_id": 1, "limit_order": {"price": 1}}),
+        (
+            "limit_order.stop_loss",
+            {"contract_update": 1, "contract_id": 1, "limit_order": {"stop_loss": "1"}},
+        ),
+        ("copy_start", {"copy_start": "short"}),
+        ("copy_stop", {"copy_stop": "x" * 33}),
+        ("assets", {"copy_start": "x" * 32, "assets": ["R_100", 5]}),
+        ("min_trade_stake", {"copy_start": "x" * 32, "min_trade_stake": "1"}),
+        ("trader_id", {"copytrading_statistics": 1, "trader_id": "nobody"}),
+        ("base_currency", {"exchange_rates": 1}),
+        ("target_currency", {"exchange_rates": 1, "base_currency": "USD", "subscribe": 1}),
+        ("target_currency", {"exchange_rates": 1, "base_currency": "USD", "include_spread": 1}),
+        ("market", {"ticks_batch": 1}),
+        ("market", {"ticks_batch": 1, "market": "horses"}),
+        ("trading_times", {"trading_times": "tomorrow"}),
+        ("trading_times", {"trading_times": "2026-02-30"}),
+        ("accounts", {"transfer_between_accounts": 1, "accounts": "some"}),
+        (
+            "amount",
+            {"transfer_between_accounts": 1, "account_from": "CR1", "account_to": "CR2", "currency": "USD"},
+        ),
     ],
 )
 def test_a_wrong_field_is_named(

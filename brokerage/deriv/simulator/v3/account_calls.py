@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from brokerage.deriv.simulator.books import Refusal
-from brokerage.deriv.simulator.v3 import frames
+from brokerage.deriv.simulator.v3 import frames, user_calls
 from brokerage.deriv.simulator.v3.answers import Answer, Request, call
 from brokerage.deriv.simulator.v3.fields import Field, either, list_of, number, one_of, text, whole
 from brokerage.deriv.simulator.v3.market_calls import CONTRACT_TYPE, EPOCH, LOGIN
@@ -39,31 +39,17 @@ def authorize(session: "Session", request: Request, at: float) -> Answer:
     if session.login_id != account.login_id:
         _leave(session)
     session.login_id = account.login_id
-    company = "virtual" if account.is_demo else "svg"
+    accounts = session.engine.accounts_of(account.user_id)
     body = {
-        "account_list": [
-            {
-                "account_category": "trading",
-                "account_type": "binary",
-                "broker": account.login_id.rstrip("0123456789"),
-                "created_at": account.opened_at,
-                "currency": account.currency,
-                "currency_type": "fiat",
-                "is_disabled": 0,
-                "is_virtual": int(account.is_demo),
-                "landing_company_name": company,
-                "linked_to": [],
-                "loginid": account.login_id,
-            }
-        ],
+        "account_list": [{**user_calls.account_row(one), "currency_type": "fiat"} for one in accounts],
         "balance": account.balance,
         "country": "",
         "currency": account.currency,
-        "email": f"{account.login_id.lower()}@simulator.invalid",
+        "email": user_calls.email(session.engine, account),
         "fullname": "",
         "is_virtual": int(account.is_demo),
         "landing_company_fullname": "Simulated",
-        "landing_company_name": company,
+        "landing_company_name": user_calls.company(account),
         "linked_to": [],
         "local_currencies": {},
         "loginid": account.login_id,
@@ -104,21 +90,14 @@ def balance(session: "Session", request: Request, at: float) -> Answer:
     account = session.account()
     if request.get("account", "current") not in ("current", "all", account.login_id):
         raise Refusal("PermissionDenied", "The token is for another account.", {"field": "account"})
+    everything = request.get("account") == "all"
     stream: Stream | None = None
     if request.get("subscribe"):
-        stream = session.subscribe(BalanceStream(session, account.login_id))
+        kind = user_calls.AllBalancesStream if everything else BalanceStream
+        stream = session.subscribe(kind(session, account.login_id))
     body = frames.balance(account, stream.id if stream else None)
-    if request.get("account") == "all":
-        body["accounts"] = {
-            account.login_id: {
-                "balance": account.balance,
-                "converted_amount": account.balance,
-                "currency": account.currency,
-                "demo_account": int(account.is_demo),
-                "status": 1,
-                "type": "deriv",
-            }
-        }
+    if everything:
+        body |= user_calls.all_balances(session.engine, account)
     return Answer("balance", {"balance": body}, stream)
 
 

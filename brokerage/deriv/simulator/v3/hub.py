@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from brokerage.deriv.simulator.conditions import Conditions
-from brokerage.deriv.simulator.engine import Event
+from brokerage.deriv.simulator.events import Event
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.moves import Moves

@@ -8,7 +8,8 @@ from typing import Any
 
 from brokerage.deriv.simulator.books import Account, Refusal, Terms
 from brokerage.deriv.simulator.conditions import Conditions
-from brokerage.deriv.simulator.engine import Engine, Event
+from brokerage.deriv.simulator.engine import Engine
+from brokerage.deriv.simulator.events import Event
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.generation import Generation
 from brokerage.deriv.simulator.moves import Moves
@@ -268,7 +269,7 @@ def _error_type(called: Call, request: dict[str, Any]) -> str:
 
 def _envelope(request: dict[str, Any]) -> dict[str, Any]:
     envelope: dict[str, Any] = {"echo_req": redact(request)}
-    if isinstance(request.get("req_id"), int):
+    if type(request.get("req_id")) is int:  # a bool is none
         envelope["req_id"] = request["req_id"]
     if isinstance(request.get("passthrough"), dict):
         envelope["passthrough"] = request["passthrough"]

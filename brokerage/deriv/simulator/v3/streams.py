@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from brokerage.deriv.simulator.books import Refusal, Terms
-from brokerage.deriv.simulator.engine import Booked, Event
+from brokerage.deriv.simulator.events import Booked, Event
 from brokerage.deriv.simulator.prices import Quote
 from brokerage.deriv.simulator.v3 import frames
 

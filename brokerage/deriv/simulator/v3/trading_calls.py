@@ -162,18 +162,31 @@ def buy(session: "Session", request: Request, at: float) -> Answer:
     if request["buy"] == "1":
         terms, markup = _parameters(request, registered)
     else:
-        quoted = session.proposals.get(request["buy"])
-        streamed = request["buy"] in session.streams
-        if quoted is None or (not streamed and at - quoted.at > session.PROPOSAL_LIFE):
-            raise Refusal("InvalidContractProposal", "There is no such proposal, or it is used or too old.")
-        terms, markup = quoted.terms, registered
+        terms, markup = quoted_terms(session, request["buy"], at), registered
     contract, line = session.engine.buy(
         account.login_id, terms, Decimal(request["price"]), markup, session.app_id, at
     )
     session.proposals.pop(request["buy"], None)
     session.streams.pop(request["buy"], None)
-    body = {
-        "balance_after": line.balance_after,
+    body = {"balance_after": line.balance_after, **receipt(contract)}
+    stream: Stream | None = None
+    if request.get("subscribe"):
+        stream = session.subscribe(ContractStream(session, account.login_id, contract.contract_id))
+    return Answer("buy", {"buy": body}, stream)
+
+
+def quoted_terms(session: "Session", proposal_id: str, at: float) -> Terms:
+    """What the proposal offers. Raises ``Refusal`` if it is unknown, used up or too old."""
+    quoted = session.proposals.get(proposal_id)
+    streamed = proposal_id in session.streams
+    if quoted is None or (not streamed and at - quoted.at > session.PROPOSAL_LIFE):
+        raise Refusal("InvalidContractProposal", "There is no such proposal, or it is used or too old.")
+    return quoted.terms
+
+
+def receipt(contract: Contract) -> dict[str, Any]:
+    """A purchase as it is confirmed to the buyer."""
+    return {
         "buy_price": contract.buy_price,
         "contract_id": contract.contract_id,
         "longcode": frames.longcode(contract),
@@ -181,12 +194,8 @@ def buy(session: "Session", request: Request, at: float) -> Answer:
         "purchase_time": contract.purchase_time,
         "shortcode": contract.shortcode,
         "start_time": contract.purchase_time,
-        "transaction_id": line.transaction_id,
+        "transaction_id": contract.buy_transaction_id,
     }
-    stream: Stream | None = None
-    if request.get("subscribe"):
-        stream = session.subscribe(ContractStream(session, account.login_id, contract.contract_id))
-    return Answer("buy", {"buy": body}, stream)
 
 
 def _parameters(request: Request, registered: Decimal) -> tuple[Terms, Decimal]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from brokerage.deriv.simulator.books import Line, Move, Refusal
+from brokerage.deriv.simulator.books import Line, Move, Refusal, login_number
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler
@@ -39,7 +39,7 @@ class Legacy:
             "loginids": {
                 move.was: [
                     {
-                        "account_id": _number(move.was),
+                        "account_id": login_number(move.was),
                         "currency": self._engine.account(move.login_id).currency,
                     }
                 ]
@@ -77,7 +77,7 @@ class Legacy:
         contract = self._engine.store.contract(line.contract_id) if line.contract_id is not None else None
         return {
             "transaction_id": line.transaction_id,
-            "account_id": _number(move.was),
+            "account_id": login_number(move.was),
             "loginid": move.was,
             "action_type": line.action if line.action in ("buy", "sell") else moved(line.amount),
             "amount": str(line.amount),
@@ -91,7 +91,3 @@ class Legacy:
             "symbol": contract and contract.terms.symbol,
             "app_id": contract and contract.app_id,
         }
-
-
-def _number(login_id: str) -> int:
-    return int("".join(sign for sign in login_id if sign.isdigit()))
