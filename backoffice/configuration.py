@@ -74,6 +74,16 @@ class Configuration(BaseSettings):
         description="Address of Deriv's v4 API, without a path. With this and DERIV_URL unset, the venue is the simulator.",
     )
     deriv_v4_app_id: str = Field("1089", description="The application id sent to Deriv's v4 API.")
+    deriv_app_markup_rate: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=Decimal("0.03"),
+        description="The markup registered with Deriv for our applications, as a share of the payout (0.02 is 2 %).",
+    )
+    deriv_owner_token: str = Field(
+        "",
+        description="Token of the person our applications are registered to, for the venue's reports of our markup.",
+    )
     deriv_generation: Literal["v3", "v4"] = Field(
         "v3", description="The protocol generation that new accounts and the public prices speak."
     )

@@ -17,3 +17,4 @@ class BrokerageConfig(AppConfig):
         state_diagrams.register("trading_account", states_document.trading_account, order=31)
         state_diagrams.register("venue_line", states_document.venue_line, order=32)
         state_diagrams.register("difference", states_document.difference, order=33)
+        state_diagrams.register("markup_report", states_document.markup_report, order=34)

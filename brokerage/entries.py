@@ -1,4 +1,6 @@
-"""What a trade posts in the mirror: journal entries as drafts, so that each verb posts its own in one batch.
+"""What a trade posts: journal entries as drafts, so that each verb posts its own in one batch.
+
+The client's money moves in the mirror. What we earn, the markup, is in our own book: the venue owes it to us.
 
 One batch locks all its accounts in key order, so a purchase and a settlement of one account never wait for each
 other in a circle.
@@ -11,7 +13,7 @@ from decimal import Decimal
 from brokerage.models import Trade, TradingAccount, VenueLine
 from ledger import accounts
 from ledger.journal import Draft, Line, credit, debit
-from ledger.models import Account, Hold
+from ledger.models import Account, Book, Hold
 
 
 def of_purchase(
@@ -117,15 +119,40 @@ def _across(cash: Account, other: Account, amount: Decimal) -> list[Line]:
     return [debit(cash, -amount), credit(other, -amount)]
 
 
+def of_receivable(account: TradingAccount, amount: Decimal) -> list[Line]:
+    """Markup earned on an account, in our own book of its kind: receivable from the venue (less than zero: taken back)."""
+    book = Book.REAL if account.kind == TradingAccount.Kind.REAL else Book.DEMO
+    receivable, income = markup_accounts(book, account.currency_id, shard_key=str(account.uuid))
+    if amount > 0:
+        return [debit(receivable, amount), credit(income, amount)]
+    return [debit(income, -amount), credit(receivable, -amount)]
+
+
+def markup_accounts(book: Book, currency: str, *, shard_key: str) -> tuple[Account, Account]:
+    """What the venue owes us of markup, and the markup we earned, as house accounts of a book of ours."""
+    return (
+        accounts.house(
+            book=book,
+            currency=currency,
+            purpose="markup_receivable",
+            kind=Account.Kind.ASSET,
+            shard_key=shard_key,
+        ),
+        accounts.house(
+            book=book,
+            currency=currency,
+            purpose="markup_income",
+            kind=Account.Kind.INCOME,
+            shard_key=shard_key,
+        ),
+    )
+
+
 def _markup(trade: Trade, key: str, amount: Decimal, *, contract_id: int, at: datetime) -> list[Draft]:
-    """The part of the venue's result that is our markup; less than zero takes it back."""
+    """The venue took our markup with its price and owes it to us; less than zero takes it back."""
     if not amount:
         return []
-    result, income = _house(trade.account, "venue_result"), _house(trade.account, "markup_income")
-    if amount > 0:
-        lines = [debit(result, amount), credit(income, amount)]
-    else:
-        lines = [debit(income, -amount), credit(result, -amount)]
+    lines = of_receivable(trade.account, amount)
     return [
         _draft(
             trade, "markup", key, f"Markup in contract {contract_id}", lines, contract_id=contract_id, at=at

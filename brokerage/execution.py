@@ -11,7 +11,7 @@ from django.conf import settings
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, gate, reconciliation, statements, trades, venue
+from brokerage import accounts, gate, markup, reconciliation, statements, trades, venue
 from brokerage.deriv import errors
 from brokerage.deriv.types import ContractState, ContractTerms, Proposal
 from brokerage.models import Difference, Trade, TradingAccount, VenueLine, unconfirmed
@@ -68,7 +68,10 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
         return trades.flag(trade, code=code, message=message, by=EXECUTION, at=now())
     try:
         trade = trades.begin_submission(
-            trade, proposal_id=offer.id, offered_payout=offer.payout, deadline=instant(deadline),
+            trade, proposal_id=offer.id, deadline=instant(deadline),
+            offered_payout=markup.expected_payout(
+                offer, trade.markup_rate, exponent=trade.account.currency.exponent
+            ),
             by=EXECUTION, at=now(),
         )  # fmt: skip
     except (MoveNotAllowed, trades.IdenticalInFlight):

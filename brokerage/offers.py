@@ -1,9 +1,10 @@
 """Prices asked for before a trade is placed."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from backoffice.errors import DomainError
-from brokerage import placing, venue
+from brokerage import markup, placing, venue
 from brokerage.deriv import errors
 from brokerage.deriv.types import ContractTerms, Proposal
 from brokerage.execution import PRICE_SECONDS
@@ -33,6 +34,8 @@ def price(
 ) -> Proposal:
     """What the venue would pay for this stake now. Buys nothing, moves nothing; the price holds for moments.
 
+    Where a markup of the account's or the client's own applies, the payout is an estimate to the cent.
+
     :raises AccountNotReady, UnknownInstrument, InvalidAmount, StakeOutOfRange, DurationNotOffered: as `placing.place`.
     :raises PriceRefused: if the venue refuses the terms.
     :raises VenueUnavailable: if it cannot be asked in time.
@@ -50,8 +53,10 @@ def price(
         currency=account.currency_id,
     )
     try:
-        return venue.proposal(str(account.pk), terms, deadline=venue.deadline_in(PRICE_SECONDS))
+        offer = venue.proposal(str(account.pk), terms, deadline=venue.deadline_in(PRICE_SECONDS))
     except errors.Refused as found:
         raise PriceRefused(found.message or "The venue gives no price for this.", field=found.field) from None
     except errors.VenueError as found:
         raise VenueUnavailable(f"The venue cannot be asked at the moment ({found.code}).") from None
+    payout = markup.expected_payout(offer, markup.override_of(account), exponent=account.currency.exponent)
+    return replace(offer, payout=payout)

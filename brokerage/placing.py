@@ -14,7 +14,7 @@ from backoffice.models import User
 from backoffice.money import parse_amount
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, gate, limits, trades
+from brokerage import accounts, gate, limits, markup, trades
 from brokerage.models import Instrument, Trade, TradingAccount
 from brokerage.models.trades import SECONDS
 from compliance.models import Membership
@@ -109,7 +109,7 @@ def place(
                 key=key,
                 content_hash=content_hash,
                 correlation_id=correlation.get(),
-                markup_rate=_markup_rate(account),
+                markup_rate=markup.override_of(account),
                 placed_at=at,
                 changed_at=at,
             )
@@ -140,13 +140,6 @@ def place(
             raise
         return first
     return trade
-
-
-def _markup_rate(account: TradingAccount) -> Decimal | None:
-    """The account's own markup, else the client's, else none: the application's registered one applies."""
-    own: Decimal | None = account.markup_rate
-    clients: Decimal | None = account.client.markup_rate
-    return own if own is not None else clients
 
 
 def _placed_before(account: TradingAccount, key: str, content_hash: str) -> Trade | None:

@@ -13,8 +13,19 @@ def markup_amount(payout: Decimal, rate: Decimal | None, *, exponent: int) -> De
     return booked(payout * (rate or Decimal(0)), exponent=exponent)
 
 
+def payout_with(
+    stake: Decimal, payout: Decimal, *, registered: Decimal, wanted: Decimal, exponent: int
+) -> Decimal:
+    """What a stake would pay with another markup than the one in an offer; an estimate, half a cent up.
+
+    Source: a stake buys `stake / (p + c + m)`, m being the markup as a share of the payout; the offer tells p + c + m.
+    """
+    share = stake / payout - registered + wanted
+    return booked(stake / share, exponent=exponent)
+
+
 def booked(amount: Decimal, *, exponent: int) -> Decimal:
-    """A markup as it is booked: to the currency's decimals, half a cent up."""
+    """An amount as it is booked: to the currency's decimals, half a cent up."""
     return amount.quantize(quantum(exponent), rounding=ROUND_HALF_UP)
 
 

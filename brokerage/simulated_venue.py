@@ -66,6 +66,15 @@ def ask(method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Res
         raise NotSent("NO_CONNECTION", f"The venue cannot be reached: {type(found).__name__}.") from found
 
 
+def owner_token() -> str:
+    """A token of whom our applications are registered to at the simulator. Asked again, the same.
+
+    :raises NotSent: if the desk cannot be reached.
+    """
+    answer = ask("PUT", "accounts/application-owner", {"is_demo": False, "balance": "0.00"})
+    return str(answer.json()["token"])
+
+
 def misbehavior() -> Misbehavior:
     """What is in force now.
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
 from brokerage.execution import QUEUE_PATIENCE
-from brokerage.models import Difference, Trade, TradingAccount, VenueLine
+from brokerage.models import Difference, MarkupReport, Trade, TradingAccount, VenueLine
 
 
 def trade() -> StateDiagram:
@@ -105,6 +105,38 @@ def difference() -> StateDiagram:
             ),
         },
     )
+
+
+def markup_report() -> StateDiagram:
+    """A month's markup, ours beside the venue's."""
+    return StateDiagram(
+        title="Markup report",
+        about="`brokerage.models.MarkupReport.MOVES`; moved by the verbs of `brokerage.markup_reports`, under its row lock.",
+        moves=MarkupReport.MOVES,
+        first=MarkupReport.State.RUNNING,
+        waiting={
+            MarkupReport.State.RUNNING: Waiting(
+                "the end of the month; `trading.compare_markup` compares it every day"
+            ),
+            MarkupReport.State.EQUAL: Waiting(
+                "the venue's payment, recorded by finance",
+                patience=_days(MarkupReport.State.EQUAL, "the last comparison"),
+            ),
+            MarkupReport.State.DIFFERENT: Waiting(
+                "finance, who accepts the venue's figure",
+                "a later comparison that finds both equal",
+                _days(MarkupReport.State.DIFFERENT, "the last comparison"),
+            ),
+            MarkupReport.State.ACCEPTED: Waiting(
+                "the venue's payment, recorded by finance",
+                patience=_days(MarkupReport.State.ACCEPTED, "the decision"),
+            ),
+        },
+    )
+
+
+def _days(state: MarkupReport.State, since: str) -> str:
+    return f"{MarkupReport.PATIENCE[state].length.days} days from {since}"
 
 
 def _patience(state: Trade.State, since: str) -> str:

@@ -16,7 +16,7 @@ from backoffice import events
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import notify, wake
 from backoffice.who import By
-from brokerage import entries, pricing
+from brokerage import entries, markup, pricing
 from brokerage.models import Trade
 from ledger import holds, journal
 
@@ -84,7 +84,7 @@ def begin_submission(
             if trade.state != Trade.State.QUEUED:
                 raise MoveNotAllowed(f"The trade is {trade.get_state_display().lower()}, not queued.")
             trade.proposal_id, trade.submitted_at, trade.deadline_at = proposal_id, at, deadline
-            trade.offered_payout = offered_payout
+            trade.offered_payout, trade.generation = offered_payout, trade.account.generation
             trade.problem_code = trade.problem = ""
             return move(trade, Trade.State.SUBMITTING, "trade.submitted", by=by, at=at)
     except IntegrityError as found:
@@ -96,8 +96,9 @@ def begin_submission(
 def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trade:
     """The venue sold us the contract: claim it, and move the stake from cash to open stakes. Twice is once.
 
-    The markup is booked as its own entry in the mirror: a share of the payout, as the venue reports it or by
-    the trade's rate, half a cent up; what the venue tells at the end corrects it. The part of the hold the price did not need is free again.
+    The markup is booked as its own entry in our own book, receivable from the venue: a share of the payout, as the
+    venue reports it or by the trade's rate (without one, the application's), half a cent up; what the venue tells at
+    the end corrects it. The part of the hold the price did not need is free again.
 
     :raises ContractClaimed: if another trade already claimed this contract.
     :raises MoveNotAllowed: if the trade ended otherwise meanwhile.
@@ -109,7 +110,7 @@ def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trad
             check_may_move(trade, Trade.State.OPEN)
             exponent = trade.account.currency.exponent
             if bought.markup is None:
-                trade.markup = pricing.markup_amount(bought.payout, trade.markup_rate, exponent=exponent)
+                trade.markup = pricing.markup_amount(bought.payout, markup.rate_of(trade), exponent=exponent)
             else:
                 trade.markup = pricing.booked(bought.markup, exponent=exponent)
             drafts = entries.of_purchase(
@@ -200,18 +201,20 @@ def settle(trade: Trade, outcome: Outcome, *, by: By, at: datetime) -> Trade:
         check_may_move(trade, outcome.state)
         assert trade.buy_price is not None
         difference = pricing.profit(trade.buy_price, outcome.proceeds)
-        markup = trade.markup or Decimal(0)
-        if outcome.markup is not None:
-            markup = pricing.booked(outcome.markup, exponent=trade.account.currency.exponent)
+        earned = trade.markup or Decimal(0)
+        if outcome.state == Trade.State.REFUNDED:
+            earned = Decimal(0)  # the whole price went back to the client, and what was in it for us with it
+        elif outcome.markup is not None:
+            earned = pricing.booked(outcome.markup, exponent=trade.account.currency.exponent)
         drafts = entries.of_settlement(
             trade,
             state=outcome.state,
             proceeds=outcome.proceeds,
-            markup_change=markup - (trade.markup or Decimal(0)),
+            markup_change=earned - (trade.markup or Decimal(0)),
             at=at,
         )
         journal.post_many(drafts, by=by)
-        trade.markup = markup
+        trade.markup = earned
         trade.commission = outcome.commission if outcome.commission is not None else trade.commission
         trade.proceeds, trade.profit, trade.settled_at = outcome.proceeds, difference, outcome.settled_at
         trade.sale_transaction_id = outcome.transaction_id

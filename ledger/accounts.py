@@ -21,7 +21,7 @@ Owner = tuple[str, uuid.UUID] | None
 
 # How many shards a busy house account has; one that is not named here has one.
 SHARDS: Final[Mapping[str, int]] = MappingProxyType(
-    {"venue_funding": 8, "venue_result": 8, "markup_income": 8}
+    {"venue_funding": 8, "venue_result": 8, "markup_income": 8, "markup_receivable": 8}
 )
 
 

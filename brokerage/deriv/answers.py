@@ -18,6 +18,7 @@ from brokerage.deriv.types import (
     ContractOffer,
     ContractState,
     ContractStatus,
+    MarkupLine,
     PortfolioContract,
     PricePoint,
     ProfitRow,
@@ -248,6 +249,19 @@ def statement(frame: Fields) -> tuple[StatementLine, ...]:
             app_id=maybe(whole, row, "app_id"),
             shortcode=maybe(text, row, "shortcode"),
             longcode=maybe(text, row, "longcode"),
+        ),
+    )
+
+
+def markup_lines(frame: Fields) -> tuple[MarkupLine, ...]:
+    return rows(
+        obj(frame, "app_markup_details"),
+        "transactions",
+        lambda row: MarkupLine(
+            transaction_id=whole(row, "transaction_id"),
+            login_id=text(row, "client_loginid"),
+            amount=amount(row, "app_markup"),
+            currency=text(row, "client_currcode"),
         ),
     )
 

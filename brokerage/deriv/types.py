@@ -271,6 +271,16 @@ class TransactionUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkupLine:
+    """What one purchase earned an application, in the client's currency. ``transaction_id`` is the purchase's."""
+
+    transaction_id: int
+    login_id: str
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallLimits:
     """How many requests a minute the venue takes, by group, and how many price streams at once."""
 

@@ -8,7 +8,7 @@ from brokerage.deriv.answers import Dialect, Fields
 from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
 from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
-from brokerage.deriv.types import ActiveSymbol, Authorization, SiteStatus, StatementLine
+from brokerage.deriv.types import ActiveSymbol, Authorization, MarkupLine, SiteStatus, StatementLine
 
 
 def _listed(row: Fields) -> ActiveSymbol:
@@ -43,6 +43,17 @@ class V3Client(SocketClient):
     async def authorize(self, token: str) -> Authorization:
         """Make this the connection of the token's account. :raises NotAuthorized: for a bad token."""
         return await self._ask({"authorize": token}, answers.authorization)
+
+    async def markup_details(
+        self, since: int, until: int, limit: int = 1000, offset: int = 0
+    ) -> tuple[MarkupLine, ...]:
+        """What purchases from ``since`` to ``until`` (Unix seconds, both included) earned this application, oldest first.
+
+        Raises ``NotAuthorized`` unless the connection is of whom the application is registered to.
+        """
+        request = {"app_markup_details": 1, "date_from": str(since), "date_to": str(until)}
+        paged = {"limit": limit, "offset": offset, "sort": "ASC", "sort_fields": ["transaction_time"]}
+        return await self._ask({**request, **paged}, answers.markup_lines)
 
     async def website_status(self) -> SiteStatus:
         """Whether the venue is up, and how often it may be asked."""

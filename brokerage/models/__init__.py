@@ -5,12 +5,14 @@ from brokerage.models.differences import Difference
 from brokerage.models.gate import OrderGate
 from brokerage.models.instruments import Instrument
 from brokerage.models.limits import TradeLimit
+from brokerage.models.markup import MarkupReport
 from brokerage.models.statements import StatementProof, VenueLine, unconfirmed
 from brokerage.models.trades import Trade
 
 __all__ = [
     "Difference",
     "Instrument",
+    "MarkupReport",
     "OrderGate",
     "StatementProof",
     "Trade",

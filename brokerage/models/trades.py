@@ -144,7 +144,12 @@ class Trade(PublicIdModel):
     proceeds = AmountField(null=True, blank=True, help_text="What the venue paid at the end; 0 when lost.")
     profit = AmountField(null=True, blank=True)
     commission = AmountField("venue commission", null=True, blank=True)
-    markup_rate = RateField("markup", null=True, blank=True)
+    markup_rate = RateField(
+        "markup", null=True, blank=True, help_text="In place of the one registered for our application."
+    )
+    generation = models.CharField(
+        "protocol generation", max_length=4, blank=True, help_text="By which it was bought."
+    )
     markup = AmountField("markup amount", null=True, blank=True)
     entry_spot = PriceField(null=True, blank=True)
     entry_spot_at = models.DateTimeField(null=True, blank=True)

@@ -14,6 +14,7 @@ from brokerage import (
     demo_accounts,
     execution,
     instruments,
+    markup_reports,
     migration,
     proofs,
     reconciliation,
@@ -103,6 +104,21 @@ def prove_all() -> None:
     """The daily proof: each account that streams follows, spread over the queue."""
     for account_id in TradingAccount.objects.to_stream().values_list("pk", flat=True).iterator():
         wake("trading.prove", account_id)
+
+
+@actor(
+    "trading.compare_markup",
+    time_limit_seconds=300,
+    every=86400,
+    at_time=datetime.time(1, 0),
+    throws=REFUSALS,
+)
+def compare_markup() -> None:
+    """The venue's markup reports of this month and the last against ours; one that cannot be had is read tomorrow."""
+    try:
+        markup_reports.compare_lately(at=now())
+    except VenueError as found:
+        log.warning("markup reports not read", extra={"code": found.code})
 
 
 @actor("trading.sweep_statements", time_limit_seconds=30, every=10, max_retries=0)

@@ -11,7 +11,7 @@ from brokerage.models import TradingAccount
 from tests import world
 from tests.brokerage.deriv.running import SimulatorProcess, free_port
 
-pytestmark = [pytest.mark.django_db, pytest.mark.processes]
+pytestmark = [pytest.mark.django_db, pytest.mark.processes, pytest.mark.usefixtures("reference_data")]
 _numbers = itertools.count(1)
 
 

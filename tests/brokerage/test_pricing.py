@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokerage.pricing import markup_amount, profit
+from brokerage.pricing import markup_amount, payout_with, profit
 
 CENTS = st.decimals("0.01", "1000000", places=2)
 RATES = st.decimals("0", "0.03", places=6)
@@ -33,3 +33,15 @@ def test_without_a_rate_of_ours_no_markup_is_reckoned(payout):
 @given(CENTS, CENTS)
 def test_a_profit_is_what_came_back_less_what_was_paid_to_the_last_digit(paid, received):
     assert paid + profit(paid, received) == received
+
+
+@given(CENTS, st.integers(1, 98), st.integers(0, 30), st.integers(0, 30))
+def test_with_another_markup_a_stake_pays_what_the_venue_would_offer(stake, percent, registered, wanted):
+    chance, registered, wanted = (
+        Decimal(n) / scale for n, scale in ((percent, 100), (registered, 1000), (wanted, 1000))
+    )
+    offered = stake / (chance + registered)
+    exact = stake / (chance + wanted)
+    found = payout_with(stake, offered, registered=registered, wanted=wanted, exponent=2)
+    assert found == found.quantize(Decimal("0.01"))
+    assert abs(found - exact) <= Decimal("0.0051")

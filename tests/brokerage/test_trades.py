@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
+from backoffice.configuration import configuration
 from backoffice.errors import InvalidInput, KeyReused, MoveNotAllowed
 from backoffice.models import Event
 from backoffice.money import InvalidAmount
@@ -77,14 +78,31 @@ def test_however_a_contract_ends_the_mirror_has_what_the_venue_paid(state, proce
     assert balances(trade.account) == (Decimal(cash), 0, 0)
 
 
-def test_the_markup_is_booked_in_the_mirror_as_a_share_of_the_payout():
+def test_the_markup_is_booked_in_our_own_book_as_a_share_of_the_payout():
     account = world.account()
     account.markup_rate = Decimal("0.02")
     account.save()
     trade = world.opened(world.placed(account))
     assert trade.markup == Decimal("0.39")  # 19.53 × 0.02 = 0.3906
     income = Account.objects.filter(purpose="markup_income", posted__gt=0).get()
-    assert (income.book, income.posted) == ("demo_mirror", Decimal("0.39"))
+    owed = Account.objects.filter(purpose="markup_receivable", posted__gt=0).get()
+    assert (income.book, income.posted) == (owed.book, owed.posted) == ("demo", Decimal("0.39"))
+
+
+def test_what_is_refunded_earned_no_markup():
+    account = world.account()
+    account.markup_rate = Decimal("0.02")
+    account.save()
+    trade = world.opened(world.placed(account))
+    told = dataclasses.replace(world.outcome("refunded", "10.00"), markup=Decimal("0.39"))
+    assert trades.settle(trade, told, by=TESTER, at=NOW).markup == 0
+    posted = Account.objects.filter(purpose__startswith="markup").values_list("posted", flat=True)
+    assert list(posted) == [0, 0]
+
+
+def test_without_a_rate_of_its_own_a_trade_carries_the_registered_markup(monkeypatch):
+    monkeypatch.setattr(configuration(), "deriv_app_markup_rate", Decimal("0.01"))
+    assert world.opened().markup == Decimal("0.20")  # 19.53 × 0.01 = 0.1953
 
 
 def test_the_markup_the_venue_tells_at_the_end_is_what_is_booked():

@@ -1,5 +1,6 @@
 """The console for tests: a browser without JavaScript, somebody of each role, and one row of everything."""
 
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.utils import timezone
 import fixtures
 from backoffice.models import Currency, Event, Session, User
 from brokerage import differences, gate, limits, trades
-from brokerage.models import Difference, Instrument
+from brokerage.models import Difference, Instrument, MarkupReport
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
 from ledger.models import Account, Entry, Hold
@@ -64,7 +65,12 @@ def everything() -> dict[type[Model], Model]:
     limit = limits.change(
         None, None, account.currency, limits.Maxima("500.00", "5000.00", 60), by=world.TESTER, at=now, key="limit", reason="Test."
     )  # fmt: skip
+    report = MarkupReport.objects.create(
+        month=date(2026, 10, 1), generation="v3", currency=account.currency, ours="10.00", ours_count=3,
+        venues="12.00", venues_count=4, state="different", compared_at=now,
+    )  # fmt: skip
     rows: list[Model] = [
+        report,
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
