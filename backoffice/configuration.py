@@ -85,7 +85,7 @@ class Configuration(BaseSettings):
         description="Token of the person our applications are registered to, for the venue's reports of our markup.",
     )
     deriv_generation: Literal["v3", "v4"] = Field(
-        "v3", description="The protocol generation that new accounts and the public prices speak."
+        "v4", description="The protocol generation that new accounts and the public prices speak."
     )
     deriv_sim_port: int = Field(8765, description="Port of the Deriv simulator.")
     deriv_sim_speed: float = Field(
