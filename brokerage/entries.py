@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from brokerage.models import Trade, TradingAccount, VenueLine
+from brokerage.models import Funding, Trade, TradingAccount, VenueLine
 from ledger import accounts
 from ledger.journal import Draft, Line, credit, debit
 from ledger.models import Account, Book, Hold
@@ -94,6 +94,28 @@ def of_outside(line: VenueLine, account: TradingAccount, *, bought_for: Decimal 
             client_id=account.client.uuid,
         )
     ]
+
+
+def of_funding(funding: Funding, *, at: datetime) -> Draft:
+    """Money between a client's wallet and what we hold at the venue as its payment agent."""
+    floating = accounts.house(
+        book=Book.REAL, currency=funding.currency_id, purpose="agent_float", kind=Account.Kind.ASSET
+    )
+    to_venue = funding.direction == Funding.Direction.TO_VENUE
+    lines = [debit(funding.wallet, funding.amount), credit(floating, funding.amount)]
+    if not to_venue:
+        lines = [debit(floating, funding.amount), credit(funding.wallet, funding.amount)]
+    return Draft(
+        kind="funding",
+        lines=lines,
+        at=at,
+        key=f"funding:{funding.uuid}",
+        reference=str(funding.venue_transaction_id or ""),
+        narration=f"{funding.get_direction_display()}, account {funding.account.login_id}",
+        subject=("funding", funding.uuid),
+        client_id=funding.client.uuid,
+        captures=[(funding.hold, funding.amount)] if funding.hold is not None else [],
+    )
 
 
 def of_correction(

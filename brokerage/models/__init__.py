@@ -2,6 +2,7 @@
 
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.differences import Difference
+from brokerage.models.funding import Funding
 from brokerage.models.gate import OrderGate
 from brokerage.models.instruments import Instrument
 from brokerage.models.limits import TradeLimit
@@ -11,6 +12,7 @@ from brokerage.models.trades import Trade
 
 __all__ = [
     "Difference",
+    "Funding",
     "Instrument",
     "MarkupReport",
     "OrderGate",
