@@ -89,7 +89,8 @@ def application(engine: Engine, options: Options) -> Starlette:
     limits, passwords = Limits(options.limits), Passwords()
     hub = Hub(pulse, faults, limits, conditions, options.idle_seconds)
     pulse.listeners.append(hub)
-    control = Control(pulse, faults, conditions, options.control_secret, options.host in LOCAL_HOSTS)
+    is_local = options.host in LOCAL_HOSTS
+    control = Control(pulse, faults, limits, conditions, options.control_secret, is_local)
 
     async def v3(websocket: WebSocket) -> None:
         app_id = websocket.query_params.get("app_id", "")

@@ -106,7 +106,7 @@ def make_session(generation: Generation) -> Session:
     engine = Engine(Store(None), Market(5, Clock.begin(now, 20)), Rules(open_positions=10**6))
     account = engine.open_account("a", "USD", Decimal("1000000.00"), True, now)
     session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), Conditions(engine.reload))
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     return session
 
 
@@ -147,7 +147,7 @@ SESSIONS = {generation.name: make_session(generation) for generation in (V3, V4)
 def test_no_request_makes_the_venue_fail(asked: tuple[Generation, dict[str, Any]]) -> None:
     generation, request = asked
     session = SESSIONS[generation.name]
-    session.login_id = next(iter(session.engine._accounts))
+    session.belong_to(next(iter(session.engine._accounts)))
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
     assert text is not None

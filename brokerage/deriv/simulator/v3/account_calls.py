@@ -38,7 +38,7 @@ def authorize(session: "Session", request: Request, at: float) -> Answer:
         raise Refusal("InvalidToken", "The token is not valid.")
     if session.login_id != account.login_id:
         _leave(session)
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     company = "virtual" if account.is_demo else "svg"
     body = {
         "account_list": [
@@ -83,7 +83,7 @@ def logout(session: "Session", request: Request, at: float) -> Answer:
 
 def _leave(session: "Session") -> None:
     """Streams and proposals of an account end when another takes over the connection."""
-    session.login_id = None
+    session.belong_to(None)
     session.proposals.clear()
     private = (BalanceStream, ContractStream, TransactionStream, ProposalStream)
     for stream in [stream for stream in session.streams.values() if isinstance(stream, private)]:

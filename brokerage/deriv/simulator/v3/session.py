@@ -57,7 +57,8 @@ class Session:
         self.faults = faults
         self.limits = limits
         self.conditions = conditions
-        self.login_id = login_id
+        self.login_id: str | None = None
+        self.belong_to(login_id)
         self.streams: dict[str, Stream] = {}
         self.proposals: dict[str, Quoted] = {}
         self.outgoing: asyncio.Queue[str | None] = asyncio.Queue()
@@ -155,6 +156,11 @@ class Session:
             raise Refusal("AuthorizationRequired", "Authorize first.")
         return self.engine.account(self.login_id)
 
+    def belong_to(self, login_id: str | None) -> None:
+        """Be this account's connection from now on, or nobody's."""
+        self.conditions.connected.change(self.login_id, login_id)
+        self.login_id = login_id
+
     def subscribe(self, stream: Stream) -> Stream:
         """Add a stream. Refused if the connection has the same one already."""
         if any(known.key == stream.key for known in self.streams.values()):
@@ -246,6 +252,7 @@ class Session:
     def end(self) -> None:
         """The connection is gone."""
         self.closing = True
+        self.belong_to(None)
         self.streams.clear()
         self.limits.forget(self.name)
         for task in self._waiting:
