@@ -46,6 +46,7 @@ class Link:
         self._gate = gate
         self._is_private, self._lease, self._connect, self._report = is_private, lease, connect, report
         self._client: DerivClient | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._ended: dict[int, None] = {}
         self._running: set[int] = set()
         self._site = ""
@@ -94,7 +95,8 @@ class Link:
                 self._client = None
                 if client is not None:
                     self.since = time.time()
-                    await asyncio.shield(client.close())
+                    self._closing = asyncio.create_task(client.close())
+                    await asyncio.shield(self._closing)
             # Spread out, so that a thousand accounts do not come back in the same instant.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -105,7 +107,7 @@ class Link:
             await self._client.close()
 
     async def end(self, running: asyncio.Task[None]) -> None:
-        """Cancel the task of `run` and wait until it is over.
+        """Cancel the task of `run` and wait until it is over and the connection is closed.
 
         The Redis client takes a cancellation for itself at times and goes on, and a task group whose members go on is
         waited for for ever. A connection that is closed ends them all, so after a second it is.
@@ -117,6 +119,9 @@ class Link:
             if not running.done():
                 log.warning("venue link did not end when cancelled", extra={"link": self.name})
                 await self.hang_up()
+        # Cancelled once more while it closed the connection, it was over before the connection was.
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
 
     async def _follow(self, client: DerivClient) -> None:
         """Read what the venue says by itself until the connection ends."""
