@@ -53,6 +53,10 @@ class DerivClient(Protocol):
     def is_up(self) -> bool:
         """Whether requests can be sent."""
 
+    @property
+    def heard_at(self) -> float:
+        """When the last frame came, or the connection was opened: Unix seconds by this machine's clock."""
+
     async def wait_lost(self) -> None:
         """Return as soon as the connection is gone, for whatever reason."""
 

@@ -83,7 +83,8 @@ class FellBehind(VenueError):
     """Our side read a stream too slowly and its queue is full. Subscribe again: the stream has a gap."""
 
 
-RETRY_LATER = frozenset({"RateLimit", "CallError", "InternalServerError"})
+RATE_LIMIT = "RateLimit"
+RETRY_LATER = frozenset({RATE_LIMIT, "CallError", "InternalServerError"})
 MAYBE_DONE = frozenset({"CallError", "InternalServerError"})
 REPRICE = frozenset({"PriceMoved", "InvalidContractProposal"})
 NOT_AUTHORIZED = frozenset({"AuthorizationRequired", "InvalidToken", "PermissionDenied", "InvalidAppID"})

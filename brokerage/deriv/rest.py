@@ -13,8 +13,9 @@ import httpx
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Fields
-from brokerage.deriv.connection import Hook
+from brokerage.deriv.budgets import Admission, admitted
 from brokerage.deriv.errors import (
+    RATE_LIMIT,
     AnswerTimeout,
     ConnectionLost,
     MalformedAnswer,
@@ -25,6 +26,7 @@ from brokerage.deriv.errors import (
     RetryLater,
     VenueError,
 )
+from brokerage.deriv.settings import Hook
 from brokerage.deriv.types import Migration, StatementLine, VenueAccount
 from brokerage.deriv.wire import NotJson, decode, encode, redact
 
@@ -53,8 +55,9 @@ class RestClient:
         *,
         on_message: Hook | None = None,
         timeout: float = TIMEOUT_SECONDS,
+        admission: Admission | None = None,
     ) -> None:
-        self._on_message = on_message
+        self._on_message, self._admission, self._timeout = on_message, admission, timeout
         self._http = httpx.AsyncClient(
             base_url=base,
             headers={"Deriv-App-ID": app_id, "Authorization": f"Bearer {token}"},
@@ -144,6 +147,12 @@ class RestClient:
     async def _ask(
         self, method: str, path: str, parse: Callable[[Fields], T], sent: dict[str, Any] | None = None
     ) -> T:
+        async with admitted(self._admission, path.partition("?")[0].rpartition("/")[2], self._timeout):
+            return await self._exchange(method, path, parse, sent)
+
+    async def _exchange(
+        self, method: str, path: str, parse: Callable[[Fields], T], sent: dict[str, Any] | None
+    ) -> T:
         what = f"{method} {path.partition('?')[0]}"
         if self._on_message is not None:
             self._on_message("out", {what: redact(sent or {})})
@@ -197,7 +206,7 @@ def _refusal(status: int, body: Fields, what: str, *, acts: bool) -> VenueError:
     if status in (401, 403):
         return NotAuthorized(code, message, field=field)
     if status == 429:
-        return RetryLater(code, message, field=field)
+        return RetryLater(RATE_LIMIT, message, field=field)
     if status >= 500:
         # Its own machinery failed, perhaps after it had acted.
         return (OutcomeUnknown if acts else RetryLater)(code, message, field=field)

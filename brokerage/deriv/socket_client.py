@@ -6,8 +6,9 @@ from typing import Any, Self, TypeVar
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Dialect
-from brokerage.deriv.connection import Connection, Counters, Frame
+from brokerage.deriv.connection import Connection
 from brokerage.deriv.errors import MalformedAnswer
+from brokerage.deriv.settings import Counters, Frame
 from brokerage.deriv.subscription import Subscription
 from brokerage.deriv.types import (
     ActiveSymbol,
@@ -46,6 +47,10 @@ class SocketClient:
     @property
     def is_up(self) -> bool:
         return self._connection.is_up
+
+    @property
+    def heard_at(self) -> float:
+        return self._connection.heard_at
 
     @property
     def counters(self) -> Counters:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from brokerage.deriv.simulator import told
 from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
 from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
@@ -20,6 +21,7 @@ from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.pulse import Pulse
+from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.wire import NotJson, decode
 
 LARGEST_BODY = 65_536
@@ -41,6 +43,7 @@ class Control:
         self,
         pulse: Pulse,
         faults: Faults,
+        limits: Limits,
         conditions: Conditions,
         moves: Moves,
         secret: str | None,
@@ -50,7 +53,7 @@ class Control:
         self._pulse = pulse
         self._engine = pulse.engine
         self._faults = faults
-        self._conditions, self._moves = conditions, moves
+        self._limits, self._conditions, self._moves = limits, conditions, moves
         self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
@@ -65,7 +68,9 @@ class Control:
             Route("/simulator/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/conditions", self.conditions, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/chaos", self.chaos, methods=["GET", "POST", "DELETE"]),
-            Route("/simulator/received", self.received),
+            self._looked_at("/simulator/received", self._received),
+            self._looked_at("/simulator/limits", lambda request: dict(self._limits.refused)),
+            self._looked_at("/simulator/connections", lambda request: self._conditions.connected.as_json()),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -82,7 +87,7 @@ class Control:
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         self._pulse.flush(time.time())
-        return JSONResponse({**_account(account), "token": account.token})
+        return JSONResponse({**told.account(account), "token": account.token})
 
     def _open(self, external_id: str, body: dict[str, Any]) -> Account:
         known = {"currency", "balance", "is_demo", "scopes", "same_user_as"}
@@ -125,41 +130,9 @@ class Control:
         contracts = self._engine.store.contracts(account.login_id)
         return JSONResponse(
             {
-                "account": _account(account),
-                "lines": [
-                    {
-                        "transaction_id": line.transaction_id,
-                        "action": line.action,
-                        "amount": str(line.amount),
-                        "balance_after": str(line.balance_after),
-                        "at": line.at,
-                        "contract_id": line.contract_id,
-                        "reference_id": line.reference_id,
-                    }
-                    for line in lines
-                ],
-                "contracts": [
-                    {
-                        "contract_id": contract.contract_id,
-                        "contract_type": contract.terms.contract_type,
-                        "symbol": contract.terms.symbol,
-                        "status": contract.status,
-                        "is_expired": contract.is_expired,
-                        "buy_price": str(contract.buy_price),
-                        "payout": str(contract.payout),
-                        "commission": str(contract.commission),
-                        "markup": str(contract.markup),
-                        "sell_price": None if contract.sell_price is None else str(contract.sell_price),
-                        "purchase_time": contract.purchase_time,
-                        "sell_time": contract.sell_time,
-                        "date_expiry": contract.date_expiry,
-                        "entry_index": contract.entry_index,
-                        "exit_index": contract.exit_index,
-                        "app_id": contract.app_id,
-                        "shortcode": contract.shortcode,
-                    }
-                    for contract in contracts
-                ],
+                "account": told.account(account),
+                "lines": [told.line(each) for each in lines],
+                "contracts": [told.contract(each) for each in contracts],
             }
         )
 
@@ -254,19 +227,25 @@ class Control:
 
         return await self._kept(request, start, self._chaos.stop, told)
 
-    async def received(self, request: Request) -> Response:
+    def _looked_at(self, path: str, told: Callable[[Request], Any]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                self._guard(request)
+            except Unacceptable as problem:
+                return JSONResponse({"error": problem.message}, problem.status)
+            return JSONResponse(told(request))
+
+        return Route(path, endpoint)
+
+    def _received(self, request: Request) -> Any:
         """The calls that arrived lately, oldest first: which, of which account, when."""
-        try:
-            self._guard(request)
-        except Unacceptable as problem:
-            return JSONResponse({"error": problem.message}, problem.status)
         call, login_id = request.query_params.get("call"), request.query_params.get("login_id")
         rows = [
             {"call": name, "login_id": account, "at": at}
             for name, account, at in self._conditions.received
             if call in (None, name) and login_id in (None, account)
         ]
-        return JSONResponse({"received": rows})
+        return {"received": rows}
 
     async def _kept(
         self,
@@ -311,13 +290,3 @@ class Control:
         if not isinstance(value, dict):
             raise Unacceptable("the body is not an object", 400)
         return value
-
-
-def _account(account: Account) -> dict[str, Any]:
-    return {
-        "login_id": account.login_id,
-        "external_id": account.external_id,
-        "currency": account.currency,
-        "balance": str(account.balance),
-        "is_demo": account.is_demo,
-    }

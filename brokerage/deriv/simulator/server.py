@@ -91,7 +91,8 @@ def application(engine: Engine, options: Options) -> Starlette:
     moves = Moves(engine)
     hub = Hub(pulse, faults, limits, conditions, moves, options.idle_seconds)
     pulse.listeners.append(hub)
-    control = Control(pulse, faults, conditions, moves, options.control_secret, options.host in LOCAL_HOSTS)
+    is_local = options.host in LOCAL_HOSTS
+    control = Control(pulse, faults, limits, conditions, moves, options.control_secret, is_local)
 
     async def v3(websocket: WebSocket) -> None:
         app_id = websocket.query_params.get("app_id", "")

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         config = settings.CONFIG
         addresses = addresses_of(config)
         streams = Streams(
-            lambda credentials: open_client(addresses, credentials),
+            lambda credentials, admission: open_client(addresses, credentials, admission=admission),
             public=Credentials(config.deriv_generation),
         )
         asyncio.run(streams.run())

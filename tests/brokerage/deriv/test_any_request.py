@@ -133,7 +133,7 @@ def make_session(generation: Generation) -> Session:
         MUST["buy_contract_for_multiple_accounts"]["tokens"] = [trader.token, "x"]
     conditions, moves = Conditions(engine.reload), Moves(engine)
     session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), conditions, moves)
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     return session
 
 
@@ -182,7 +182,7 @@ SESSIONS = {generation.name: make_session(generation) for generation in (V3, V4)
 def test_no_request_makes_the_venue_fail(asked: tuple[Generation, dict[str, Any]], login_id: str) -> None:
     generation, request = asked
     session = SESSIONS[generation.name]
-    session.login_id = login_id
+    session.belong_to(login_id)
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
     assert text is not None

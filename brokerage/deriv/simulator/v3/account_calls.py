@@ -38,7 +38,7 @@ def authorize(session: "Session", request: Request, at: float) -> Answer:
         raise Refusal("InvalidToken", "The token is not valid.")
     if session.login_id != account.login_id:
         _leave(session)
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     accounts = session.engine.accounts_of(account.user_id)
     body = {
         "account_list": [{**user_calls.account_row(one), "currency_type": "fiat"} for one in accounts],
@@ -69,7 +69,7 @@ def logout(session: "Session", request: Request, at: float) -> Answer:
 
 def _leave(session: "Session") -> None:
     """Streams and proposals of an account end when another takes over the connection."""
-    session.login_id = None
+    session.belong_to(None)
     session.proposals.clear()
     private = (BalanceStream, ContractStream, TransactionStream, ProposalStream)
     for stream in [stream for stream in session.streams.values() if isinstance(stream, private)]:
