@@ -1,0 +1,33 @@
+"""Accounts shared by two `streams` processes, one of them killed: `make accounts` does the same with 200."""
+
+import pytest
+
+from tests.faults import accounts
+from tests.faults.stage import stage
+
+pytestmark = pytest.mark.processes
+ACCOUNTS = 24
+
+
+@pytest.fixture(scope="module")
+def report(django_db_setup, django_db_blocker, tmp_path_factory):
+    from tests.running import inside
+
+    with (
+        stage(tmp_path_factory.mktemp("accounts"), django_db_blocker, limits=True) as found,
+        inside(found.running.database, django_db_blocker),
+    ):
+        yield accounts.share(found, ACCOUNTS)
+
+
+def test_each_account_has_one_connection_throughout_and_a_killed_process_is_followed_within_15_seconds(
+    report,
+):
+    assert report.problems == []
+    assert (report.most, report.refused) == (1, {})
+    assert report.picked_up_after < 15
+
+
+def test_two_processes_share_the_accounts_evenly(report):
+    assert report.parts == [12, 13], "the public prices are a link too"
+    assert report.lost in (12, 11), "one of the killed process's links may be that"
