@@ -1,7 +1,9 @@
 """Trading accounts: what the venue says beside what our mirror says, and whether they may trade."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import redis
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -21,6 +23,7 @@ from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.admin.gate import gate_action
 from brokerage.admin.limits import set_action
 from brokerage.models import Trade, TradingAccount
+from brokerage.streams import wire_log
 from compliance.models import Client
 from ledger.admin.shown import entries_text
 from ledger.models import Entry, Posting
@@ -150,9 +153,29 @@ class TradingAccountAdmin(ConsoleAdmin):
             tabs.append(Tab("The venue's statement", lambda: statement_table(row)))
         if request.user.has_perm("brokerage.view_statementproof"):
             tabs.append(Tab("Proofs", lambda: proofs_table(row)))
+        if request.user.has_perm("brokerage.view_wire"):
+            tabs.append(Tab("Messages with the venue", lambda: wire_table(row)))
         if request.user.has_perm("ledger.view_entry"):
             tabs.append(Tab("Journal entries", lambda: entries_text(latest_entries(row))))
         return tabs
+
+
+def wire_table(account: TradingAccount) -> SafeString:
+    """The last messages with the venue, newest first, secrets masked."""
+    try:
+        messages = wire_log.latest(str(account.pk))
+    except redis.RedisError:
+        return format_html('<p class="c-empty">{}</p>', "The messages cannot be read at the moment.")
+    return show.table(
+        ["When", "Who", "What", "Message"],
+        [
+            [show.at(datetime.fromtimestamp(one.at, UTC)), "We" if one.direction == "out" else "The venue",
+             show.badge("Error", show.WRONG) if one.is_error else one.call,
+             format_html('<code class="c-wire">{}</code>', one.text)]
+            for one in messages
+        ],
+        empty="No message in the last day. They appear here as they are exchanged; prices are left out.",
+    )  # fmt: skip
 
 
 def latest_entries(account: TradingAccount) -> list[Entry]:

@@ -105,6 +105,7 @@ class TradingAccount(PublicIdModel):
     objects = TradingAccountQuerySet.as_manager()
 
     class Meta:
+        permissions = [("view_wire", "Can see the messages exchanged with the venue")]
         constraints = [
             models.UniqueConstraint(
                 fields=["venue", "login_id"], condition=~Q(login_id=""), name="trading_account_login_once"

@@ -19,11 +19,13 @@ from brokerage.deriv.budgets import Admission
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import NotSent
 from brokerage.deriv.opening import GENERATIONS, Credentials
+from brokerage.deriv.settings import Hook
 from brokerage.streams import sharing
 from brokerage.streams.budget import AccountBudget
 from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease, renew_all, take_all
 from brokerage.streams.link import Link, Report
+from brokerage.streams.wire_log import WireLog
 
 log = logging.getLogger(__name__)
 # Redis answers in milliseconds; a process that waits longer than this for it tries again.
@@ -35,7 +37,7 @@ GIVEN_BACK_AT_ONCE: Final = 20
 # How long a link that is given up may finish what it was asked.
 FINISH_SECONDS: Final = 5.0
 
-Connect = Callable[[Credentials, Admission], Awaitable[DerivClient]]
+Connect = Callable[[Credentials, Admission, Hook], Awaitable[DerivClient]]
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +56,7 @@ class Holding:
 
     def __init__(self, redis: Redis, owner: str, connect: Connect, report: Report, gate: GateWatch) -> None:
         self._redis, self._owner = redis, owner
+        self.wire_log = WireLog(redis)
         self._connect, self._report, self._gate = connect, report, gate
         self._doors = {generation: asyncio.Semaphore(CONNECTING_AT_ONCE) for generation in GENERATIONS}
         self._wanted: Mapping[str, Credentials] = {}
@@ -114,12 +117,13 @@ class Holding:
 
     def _begin(self, name: str, lease: Lease, credentials: Credentials) -> None:
         admission = AccountBudget(self._redis, name, credentials.generation)
+        hook = self.wire_log.hook(name)
 
         async def connect() -> DerivClient:
             async with self._doors[credentials.generation]:
                 if not lease.is_held:
                     raise NotSent("LEASE_LOST", "Another process holds this account.")
-                return await self._connect(credentials, admission)
+                return await self._connect(credentials, admission, hook)
 
         link = Link(
             name,

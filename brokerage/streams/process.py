@@ -61,7 +61,10 @@ class Streams:
             loop.add_signal_handler(number, stop.set)
         asking = [self._forever(work) for work in (self._find_accounts, self._take_question, self._tell)]
         # These go on to the end: leases last until connections are closed, and answers under way need the gate.
-        keeping = [self._forever(work) for work in (self._keep_leases, self._gate.watch)]
+        keeping = [
+            self._forever(work)
+            for work in (self._keep_leases, self._gate.watch, self._holding.wire_log.flush)
+        ]
         await stop.wait()
         await _cancel(asking)
         try:
