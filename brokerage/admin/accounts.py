@@ -18,7 +18,7 @@ from backoffice.admin.filters import choice_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.who import By
 from brokerage import accounts, proofs
-from brokerage.admin import shown
+from brokerage.admin import links, shown
 from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.admin.gate import gate_action
 from brokerage.admin.limits import set_action
@@ -135,6 +135,7 @@ class TradingAccountAdmin(ConsoleAdmin):
                     ("Venue", f"{row.venue.capitalize()}, protocol {row.generation}"),
                     ("Markup", show.percent(row.markup_rate) if row.markup_rate is not None else "The client's"),
                 ]),
+                *links.facts_of(row),
                 ("When?", [("Asked for", show.at(row.requested_at)), ("Opened", show.at(row.opened_at))]),
                 ("Where in the ledger?", [
                     ("Cash", record_link(cash, "Mirror of the venue's balance")),
