@@ -15,7 +15,11 @@ from tests.brokerage.deriv.test_client import MINUTE
 
 pytestmark = pytest.mark.usefixtures("redis")
 BUY = {"buy": "p1", "price": Decimal("10.00"), "req_id": 1}
-PRICE = {"msg_type": "proposal_open_contract", "proposal_open_contract": {"is_sold": 0}, "subscription": {"id": "s"}}
+PRICE = {
+    "msg_type": "proposal_open_contract",
+    "proposal_open_contract": {"is_sold": 0},
+    "subscription": {"id": "s"},
+}
 
 
 def written(work):
