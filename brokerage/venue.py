@@ -201,6 +201,11 @@ def statement(link: str, since: int | None = None, *, deadline: float) -> list[S
     return _each(StatementLine, ask(link, "statement", {"since": since}, deadline=deadline))
 
 
+def reset_demo_balance(link: str, *, deadline: float) -> None:
+    """Have a v3 demo account's balance brought back to where it began; one that is full already is `Refused`."""
+    ask(link, "reset_demo_balance", {}, deadline=deadline)
+
+
 def active_symbols(*, deadline: float) -> list[ActiveSymbol]:
     """What the venue lists, asked over the public link."""
     return _each(ActiveSymbol, ask(PUBLIC, "active_symbols", {}, deadline=deadline))

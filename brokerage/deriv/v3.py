@@ -48,6 +48,9 @@ class V3Client(SocketClient):
         """Whether the venue is up, and how often it may be asked."""
         return await self._ask({"website_status": 1}, answers.site_status)
 
+    async def reset_demo_balance(self) -> None:
+        await self._ask({"topup_virtual": 1}, lambda frame: answers.obj(frame, "topup_virtual"))
+
     async def follow_site_status(self) -> Subscription[SiteStatus]:
         return await self._follow({"website_status": 1}, answers.site_status)
 

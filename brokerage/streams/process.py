@@ -17,12 +17,11 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from brokerage import connections, gate
+from brokerage import accounts, connections, gate
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
 from brokerage.deriv.opening import Credentials
 from brokerage.gate import Closed
-from brokerage.models import TradingAccount
 from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease
 from brokerage.streams.link import Link
@@ -102,9 +101,13 @@ class Streams:
             # What is held stays held: a database that is away is no reason to drop connections to the venue.
             log.warning("database is away", extra={"reason": type(found).__name__})
         wanted = self._wanted
-        # An account that speaks another generation now, or has a new token, is connected anew.
-        for name in [name for name in self._links if wanted.get(name) != self._opened_with[name]]:
-            await self._drop(name)
+        # An account that speaks another generation now is connected anew. A new token opens its next connection; where
+        # the token is the connection's own (v3), that is now.
+        for name in list(self._links):
+            if name not in wanted or not wanted[name].opens_the_same(self._opened_with[name]):
+                await self._drop(name)
+            else:
+                self._opened_with[name] = wanted[name]
         before = time.monotonic()
         seconds, micros = await self._redis.time()
         self._clock_offset = float(seconds) + float(micros) / 1e6 - (before + time.monotonic()) / 2
@@ -134,7 +137,7 @@ class Streams:
                 name,
                 is_private=credentials.is_private,
                 lease=lease,
-                connect=lambda: self._connect(credentials),
+                connect=lambda: self._connect(self._opened_with.get(name, credentials)),
                 report=self._report,
                 gate=self._gate,
             )
@@ -226,8 +229,7 @@ def _accounts() -> dict[str, Credentials]:
     """The accounts to keep connected, with their credentials, by link name."""
     close_old_connections()
     try:
-        rows = TradingAccount.objects.to_stream().values_list("pk", "generation", "login_id", "token")
-        return {str(pk): Credentials(generation, login_id, token) for pk, generation, login_id, token in rows}
+        return {str(pk): credentials for pk, credentials in accounts.credentials().items()}
     finally:
         close_old_connections()
 

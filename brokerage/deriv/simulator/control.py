@@ -68,8 +68,8 @@ class Control:
 
     async def put_account(self, request: Request) -> Response:
         try:
-            self._guard(request)
-            body = await self._object(request)
+            self.guard(request)
+            body = await self.object_of(request)
             account = self._open(request.path_params["external_id"], body)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
@@ -103,7 +103,7 @@ class Control:
     async def books(self, request: Request) -> Response:
         """What the venue itself has written down, oldest first; amounts as text."""
         try:
-            self._guard(request)
+            self.guard(request)
             account = self._engine.account(request.path_params["login_id"])
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
@@ -154,8 +154,8 @@ class Control:
     async def activity(self, request: Request) -> Response:
         """What the client does at the venue without us: money in or out, or a purchase by another application."""
         try:
-            self._guard(request)
-            line = self._act(request.path_params["login_id"], await self._object(request))
+            self.guard(request)
+            line = self._act(request.path_params["login_id"], await self.object_of(request))
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except Refusal as refusal:
@@ -227,7 +227,7 @@ class Control:
     async def received(self, request: Request) -> Response:
         """The calls that arrived lately, oldest first: which, of which account, when."""
         try:
-            self._guard(request)
+            self.guard(request)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         call, login_id = request.query_params.get("call"), request.query_params.get("login_id")
@@ -247,9 +247,9 @@ class Control:
     ) -> Response:
         """Something with GET to look, POST to add and DELETE to end; a ``ValueError`` is the caller's mistake."""
         try:
-            self._guard(request)
+            self.guard(request)
             if request.method == "POST":
-                return JSONResponse(add(await self._object(request)), 201)
+                return JSONResponse(add(await self.object_of(request)), 201)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except ValueError as problem:
@@ -259,7 +259,8 @@ class Control:
             return Response(status_code=204)
         return JSONResponse(told())
 
-    def _guard(self, request: Request) -> None:
+    def guard(self, request: Request) -> None:
+        """Raises ``Unacceptable`` unless this request may use the desk."""
         if self._secret is None:
             if not self._is_local:
                 raise Unacceptable("bound to a network: the control interface needs a secret", 403)
@@ -268,7 +269,8 @@ class Control:
         if not hmac.compare_digest(given.encode(), f"Bearer {self._secret}".encode()):
             raise Unacceptable("the control interface needs its secret", 401)
 
-    async def _object(self, request: Request) -> dict[str, Any]:
+    async def object_of(self, request: Request) -> dict[str, Any]:
+        """The JSON object of the body. Raises ``Unacceptable``."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
