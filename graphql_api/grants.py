@@ -13,7 +13,7 @@ from backoffice.who import By
 from brokerage import accounts, demo_accounts, grants, linking
 from brokerage import models as db
 from compliance.models import Client
-from graphql_api.brokerage import TradingAccount, public_id
+from graphql_api.brokerage import TradingAccount, id_of
 from graphql_api.types import Problem
 from graphql_api.viewer import problem_as_answer, user_of
 
@@ -149,14 +149,14 @@ class Mutation:
 def _acting(info: Info, given: strawberry.ID) -> tuple[User, db.TradingAccount]:
     """One of the caller's accounts, which they may act on."""
     user = user_of(info)
-    row = accounts.of_user(user, public_id(given))
+    row = accounts.of_user(user, id_of(given))
     accounts.check_may_act(user, row.client_id)
     return user, row
 
 
 def _client(user: User, given: strawberry.ID | None) -> Client:
     rows = Client.objects.of_user(user).order_by("pk")
-    row = rows.first() if given is None else rows.filter(uuid=public_id(given)).first()
+    row = rows.first() if given is None else rows.filter(uuid=id_of(given)).first()
     if row is None:
         raise NotFound("There is no such client.", field="client")
     return row

@@ -64,8 +64,9 @@ def everything() -> dict[type[Model], Model]:
     limit = limits.change(
         None, None, account.currency, limits.Maxima("500.00", "5000.00", 60), by=world.TESTER, at=now, key="limit", reason="Test."
     )  # fmt: skip
+    grant = world.granted(opening).grant
     rows: list[Model] = [
-        limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
+        grant, world.request(opening), limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
