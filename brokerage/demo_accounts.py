@@ -4,6 +4,7 @@ The simulator's own desk opens them and answers the same to the same request; at
 does. There is one demo account for each user of the venue there.
 """
 
+import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -23,6 +24,7 @@ from brokerage.models import TradingAccount
 from brokerage.translation import Clock
 from compliance.models import Client
 
+log = logging.getLogger(__name__)
 BY: Final = By.system("streams")
 RESET_SECONDS: Final = 10.0
 # A reset that could not be asked for by then is given up: the client has forgotten about it.
@@ -149,8 +151,10 @@ def reset_at_venue(account: TradingAccount, *, now: Clock) -> TradingAccount:
             venue.reset_demo_balance(str(account.pk), deadline=venue.deadline_in(RESET_SECONDS))
     except errors.Refused as found:
         return _end_reset(account, since, "trading_account.reset_refused", code=found.code[:40], at=now())
-    except errors.VenueError:
-        return account  # asked again by the sweep: a reset that is done changes nothing more
+    except errors.VenueError as found:
+        # A reset that was done after all changes nothing more.
+        log.warning("demo balance not reset, the sweep asks again", extra={"code": found.code})
+        return account
     wake("trading.read_statement", account.pk)
     return _end_reset(account, since, "trading_account.reset", at=now())
 

@@ -57,7 +57,7 @@ def reset_demo(account_id: int) -> None:
     demo_accounts.reset_at_venue(TradingAccount.objects.get(pk=account_id), now=now)
 
 
-@actor("trading.sweep_resets", time_limit_seconds=30, every=30, max_retries=0)
+@actor("trading.sweep_resets", time_limit_seconds=30, every=10, max_retries=0)
 def sweep_resets() -> None:
     """Have every reset asked for again that still waits."""
     demo_accounts.sweep_resets()
