@@ -65,6 +65,6 @@ def sorry(sentence: str) -> str:
 def _whole(body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The simulator’s sign-in</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body><main>{body}</main></body></html>"
     )
