@@ -21,6 +21,7 @@ from brokerage import accounts, proofs
 from brokerage.admin import links, shown
 from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.admin.gate import gate_action
+from brokerage.admin.grants import grant_facts
 from brokerage.admin.limits import set_action
 from brokerage.models import Trade, TradingAccount
 from brokerage.streams import wire_log
@@ -50,7 +51,7 @@ class TradingAccountAdmin(ConsoleAdmin):
     list_display = ("name", "who", "kind", "state_shown", "balance", "at_venue", "why_shown")
     list_display_links = ("name",)
     list_select_related = ("client", "cash", "currency")
-    record_related = ("client", "cash", "stakes", "currency")
+    record_related = ("client", "cash", "stakes", "currency", "grant")
     ordering = ("-id",)
     search_fields = ("login_id",)
     search_help_text = "Client or log-in id"
@@ -136,6 +137,7 @@ class TradingAccountAdmin(ConsoleAdmin):
                     ("Markup", show.percent(row.markup_rate) if row.markup_rate is not None else "The client's"),
                 ]),
                 *links.facts_of(row),
+                ("Who lets us in?", [*grant_facts(row.grant), ("The venue said", row.problem_code or "Nothing against it")]),
                 ("When?", [("Asked for", show.at(row.requested_at)), ("Opened", show.at(row.opened_at))]),
                 ("Where in the ledger?", [
                     ("Cash", record_link(cash, "Mirror of the venue's balance")),

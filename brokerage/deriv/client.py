@@ -165,6 +165,9 @@ class DerivClient(Protocol):
     async def follow_site_status(self) -> Stream[SiteStatus] | None:
         """The present status first, then each change; ``None`` where the generation does not tell."""
 
+    async def reset_demo_balance(self) -> None:
+        """Bring a demo account back to the balance it began with, where the socket can; v4 does it over HTTP."""
+
     async def logout(self) -> None: ...
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Dialect
 from brokerage.deriv.connection import Connection
-from brokerage.deriv.errors import MalformedAnswer
+from brokerage.deriv.errors import MalformedAnswer, Refused
 from brokerage.deriv.settings import Counters, Frame
 from brokerage.deriv.subscription import Subscription
 from brokerage.deriv.types import (
@@ -88,6 +88,9 @@ class SocketClient:
         return subscription
 
     # ── account ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def reset_demo_balance(self) -> None:
+        raise Refused("NotOnThisSocket", "This generation resets a demo balance over HTTP.")
 
     async def logout(self) -> None:
         await self._connection.call({"logout": 1})

@@ -98,6 +98,9 @@ class V3Client(SocketClient):
     async def older_statement(self, since: int | None = None) -> tuple[StatementLine, ...]:
         return ()
 
+    async def reset_demo_balance(self) -> None:
+        await self._ask({"topup_virtual": 1}, lambda frame: answers.obj(frame, "topup_virtual"))
+
     async def follow_site_status(self) -> Subscription[SiteStatus]:
         return await self._follow({"website_status": 1}, answers.site_status)
 

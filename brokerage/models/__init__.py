@@ -3,6 +3,7 @@
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.differences import Difference
 from brokerage.models.gate import OrderGate
+from brokerage.models.grants import Grant, GrantRequest
 from brokerage.models.instruments import Instrument
 from brokerage.models.limits import TradeLimit
 from brokerage.models.markup import MarkupReport
@@ -11,6 +12,8 @@ from brokerage.models.trades import Trade
 
 __all__ = [
     "Difference",
+    "Grant",
+    "GrantRequest",
     "Instrument",
     "MarkupReport",
     "OrderGate",

@@ -71,8 +71,11 @@ class Holding:
         """What all processes together are to hold. What changed is given up, and connected anew by whoever takes it."""
         self._wanted = wanted
         for name, held in self.held.items():
-            if wanted.get(name) != held.credentials:
+            now = wanted.get(name)
+            if now is None or not now.opens_the_same(held.credentials):
                 self._give_up(name)
+            else:
+                held.credentials = now  # a new token of v4 opens the next connection
 
     def open_to_questions(self) -> list[str]:
         """The links that can be asked."""
@@ -123,7 +126,7 @@ class Holding:
             async with self._doors[credentials.generation]:
                 if not lease.is_held:
                     raise NotSent("LEASE_LOST", "Another process holds this account.")
-                return await self._connect(credentials, admission, hook)
+                return await self._connect(self._wanted.get(name, credentials), admission, hook)
 
         link = Link(
             name,

@@ -260,6 +260,11 @@ async def _statement(client: DerivClient, given: Mapping[str, Any]) -> Any:
     return lines + [to_json(line) for line in await client.older_statement(since)]
 
 
+async def _reset_demo_balance(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    await client.reset_demo_balance()
+    return None
+
+
 async def _active_symbols(client: DerivClient, given: Mapping[str, Any]) -> Any:
     return [to_json(row) for row in await client.active_symbols()]
 
@@ -290,6 +295,7 @@ _CALLS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any]], Awaitable[
     "portfolio": _portfolio,
     "profit_table": _profit_table,
     "statement": _statement,
+    "reset_demo_balance": _reset_demo_balance,
     "active_symbols": _active_symbols,
     "contracts_for": _contracts_for,
 }

@@ -18,13 +18,12 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from brokerage import connections, gate, venue
+from brokerage import accounts, connections, gate
 from brokerage.deriv import v3
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
 from brokerage.deriv.opening import Credentials
 from brokerage.deriv.types import CallLimits
 from brokerage.gate import Closed
-from brokerage.models import TradingAccount
 from brokerage.streams import budget
 from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.holding import Connect, Holding
@@ -243,8 +242,7 @@ def _accounts() -> dict[str, Credentials]:
     """The accounts to keep connected, with their credentials, by link name."""
     close_old_connections()
     try:
-        rows = TradingAccount.objects.to_stream().only(*venue.CREDENTIALS)
-        return {str(row.pk): venue.credentials_of(row) for row in rows}
+        return {str(pk): credentials for pk, credentials in accounts.credentials().items()}
     finally:
         close_old_connections()
 

@@ -81,8 +81,8 @@ class Control:
 
     async def put_account(self, request: Request) -> Response:
         try:
-            self._guard(request)
-            body = await self._object(request)
+            self.guard(request)
+            body = await self.object_of(request)
             account = self._open(request.path_params["external_id"], body)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
@@ -120,7 +120,7 @@ class Control:
     async def books(self, request: Request) -> Response:
         """What the venue itself has written down, oldest first; amounts as text."""
         try:
-            self._guard(request)
+            self.guard(request)
             account = self._engine.account(request.path_params["login_id"])
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
@@ -139,8 +139,8 @@ class Control:
     async def migration(self, request: Request) -> Response:
         """Where the move of the account's owner from v3 to v4 stands from now on; their accounts' logins afterwards."""
         try:
-            self._guard(request)
-            body = await self._object(request)
+            self.guard(request)
+            body = await self.object_of(request)
             user_id = self._engine.account(request.path_params["login_id"]).user_id
             self._pulse.flush(time.time())
             self._moves.set_status(user_id, str(body.get("status")))
@@ -157,8 +157,8 @@ class Control:
     async def activity(self, request: Request) -> Response:
         """What the client does at the venue without us: money in or out, or a purchase by another application."""
         try:
-            self._guard(request)
-            line = self._act(request.path_params["login_id"], await self._object(request))
+            self.guard(request)
+            line = self._act(request.path_params["login_id"], await self.object_of(request))
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except Refusal as refusal:
@@ -230,7 +230,7 @@ class Control:
     def _looked_at(self, path: str, told: Callable[[Request], Any]) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                self._guard(request)
+                self.guard(request)
             except Unacceptable as problem:
                 return JSONResponse({"error": problem.message}, problem.status)
             return JSONResponse(told(request))
@@ -256,9 +256,9 @@ class Control:
     ) -> Response:
         """Something with GET to look, POST to add and DELETE to end; a ``ValueError`` is the caller's mistake."""
         try:
-            self._guard(request)
+            self.guard(request)
             if request.method == "POST":
-                return JSONResponse(add(await self._object(request)), 201)
+                return JSONResponse(add(await self.object_of(request)), 201)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except ValueError as problem:
@@ -268,7 +268,8 @@ class Control:
             return Response(status_code=204)
         return JSONResponse(told())
 
-    def _guard(self, request: Request) -> None:
+    def guard(self, request: Request) -> None:
+        """Raises ``Unacceptable`` unless this request may use the desk."""
         if self._secret is None:
             if not self._is_local:
                 raise Unacceptable("bound to a network: the control interface needs a secret", 403)
@@ -277,7 +278,8 @@ class Control:
         if not hmac.compare_digest(given.encode(), f"Bearer {self._secret}".encode()):
             raise Unacceptable("the control interface needs its secret", 401)
 
-    async def _object(self, request: Request) -> dict[str, Any]:
+    async def object_of(self, request: Request) -> dict[str, Any]:
+        """The JSON object of the body. Raises ``Unacceptable``."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from brokerage.deriv.simulator.books import Account, Contract, Ending, Following, Line, Move, Terms
 from brokerage.deriv.simulator.clock import Stretch
@@ -88,6 +88,10 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """One statement, for the tables that other modules keep in the same file; its rows."""
+        return self._db.execute(statement, values).fetchall()
 
     # ── what the file was made with ──────────────────────────────────────────────────────────────────
 

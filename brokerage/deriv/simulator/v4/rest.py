@@ -21,8 +21,9 @@ from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
+from brokerage.deriv.simulator.tokens import Tokens
 from brokerage.deriv.simulator.v3.limits import Limits
-from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler
+from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler, Holder
 from brokerage.deriv.simulator.v4.generation import RATES
 from brokerage.deriv.simulator.v4.legacy import Legacy
 from brokerage.deriv.simulator.v4.passwords import Passwords
@@ -64,10 +65,11 @@ class Rest:
         passwords: Passwords,
         moves: Moves,
         rules: Rules,
+        tokens: Tokens,
     ) -> None:
         self._pulse, self._engine = pulse, pulse.engine
         self._faults, self._limits, self._conditions = faults, limits, conditions
-        self._passwords, self._rules = passwords, rules
+        self._passwords, self._rules, self._tokens = passwords, rules, tokens
         self._legacy = Legacy(self._engine, moves)
 
     def routes(self) -> list[BaseRoute]:
@@ -101,7 +103,7 @@ class Rest:
                 body = {**body, "meta": meta}
             fault = body.pop("", None)
             if fault is not None:
-                return await _badly(fault, status, body)
+                return await badly(fault, status, body)
             return Response(encode(body), status, media_type="application/json")
 
         return Route(path, endpoint, methods=[method])
@@ -112,13 +114,14 @@ class Rest:
             return 503, _errors(503, "ServiceUnavailable", "The venue is away.")
         fault: Fault | None = None
         try:
-            account, app_id = self._who(request, scope)
-            self._conditions.received.append((name, account.login_id, at))
-            self._limits.check(f"user {account.user_id}", "general", RATES["general"], at)
-            fault = self._faults.take(name, account.login_id)
+            holder, app_id = self._who(request, scope, at)
+            login_id = holder.login_id or request.path_params.get("account_id")
+            self._conditions.received.append((name, login_id, at))
+            self._limits.check(f"user {holder.user_id}", "general", RATES["general"], at)
+            fault = self._faults.take(name, login_id)
             if fault is not None:
                 await fault.before()
-            status, body = handler(Asked(request, account, app_id, await _json(request), at))
+            status, body = handler(Asked(request, holder, app_id, await _json(request), at))
             if fault is not None:
                 fault.done(body, self._engine)
                 body = {**body, "": fault}
@@ -133,23 +136,32 @@ class Rest:
             self._pulse.flush(at)
         return status, body
 
-    def _who(self, request: Request, scope: str) -> tuple[Account, int]:
-        """The account the token was made for, and the application."""
+    def _who(self, request: Request, scope: str, at: float) -> tuple[Holder, int]:
+        """Whom the token speaks for, and the application."""
         app_id = request.headers.get("deriv-app-id", "")
         if not (app_id.isascii() and app_id.isalnum() and len(app_id) <= 32):
             raise Unauthorized(401, "InvalidAppID", "Deriv-App-ID names no application.")
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        account = self._engine.account_of(token) if kind == "Bearer" else None
-        if account is None:
+        holder = self._holder(token, at) if kind == "Bearer" else None
+        if holder is None:
             raise Unauthorized(401, "InvalidToken", "The token is not valid.")
-        if SCOPES[scope] not in account.scopes:
+        if scope not in holder.scopes:
             raise Unauthorized(403, "PermissionDenied", f"The token lacks the scope {scope}.")
-        return account, application_number(app_id)
+        return holder, application_number(app_id)
+
+    def _holder(self, token: str, at: float) -> Holder | None:
+        """Whom a token speaks for: an account's own, or one that an application was granted."""
+        if account := self._engine.account_of(token):
+            scopes = tuple(name for name, known in SCOPES.items() if known in account.scopes)
+            return Holder(account.user_id, scopes, account.login_id)
+        if held := self._tokens.held(token, at):
+            return Holder(held.user_id, held.scopes, None)
+        return None
 
     def _theirs(self, asked: Asked) -> Account:
         """The account of the path, which is the token's holder's."""
         wanted = asked.request.path_params["account_id"]
-        for account in self._engine.accounts_of(asked.account.user_id):
+        for account in self._engine.accounts_of(asked.holder.user_id):
             if account.login_id == wanted:
                 return account
         raise Refusal("AccountNotFound", "The token's owner has no such account.")
@@ -162,7 +174,7 @@ class Rest:
         return PlainTextResponse("OK")
 
     def _accounts(self, asked: Asked) -> tuple[int, Body]:
-        return 200, {"data": [_row(account) for account in self._engine.accounts_of(asked.account.user_id)]}
+        return 200, {"data": [_row(account) for account in self._engine.accounts_of(asked.holder.user_id)]}
 
     def _create(self, asked: Asked) -> tuple[int, Body]:
         body = asked.body
@@ -171,17 +183,16 @@ class Rest:
         if body["currency"] != "USD" or body["account_type"] not in ("demo", "real"):
             raise Refusal("ValidationError", "Accounts are demo or real, and kept in USD.")
         is_demo = body["account_type"] == "demo"
-        for account in self._engine.accounts_of(asked.account.user_id):
+        for account in self._engine.accounts_of(asked.holder.user_id):
             if (account.is_demo, account.currency) == (is_demo, "USD"):
                 return 200, {"data": _row(account)}
         opened = self._engine.open_account(
-            f"{asked.account.user_id}-{body['account_type']}",
+            f"{asked.holder.user_id}-{body['account_type']}",
             "USD",
             self._rules.top_up_to if is_demo else Decimal("0.00"),
             is_demo,
             asked.at,
-            asked.account.scopes,
-            user_id=asked.account.user_id,
+            user_id=asked.holder.user_id,
         )
         return 201, {"data": [_row(opened)]}
 
@@ -257,7 +268,8 @@ class _Answer:
     behind = later
 
 
-async def _badly(fault: Fault, status: int, body: Body) -> Response:
+async def badly(fault: Fault, status: int, body: Body) -> Response:
+    """The answer as a fault has it arrive."""
     answer = _Answer()
     fault.deliver(encode(body), answer)
     await asyncio.sleep(answer.seconds)
