@@ -17,7 +17,7 @@ def report(django_db_setup, django_db_blocker, tmp_path_factory):
         stage(tmp_path_factory.mktemp("accounts"), django_db_blocker, limits=True) as found,
         inside(found.running.database, django_db_blocker),
     ):
-        yield accounts.share(found, ACCOUNTS)
+        yield accounts.share(found, ACCOUNTS, watched_seconds=1.0)
 
 
 def test_each_account_has_one_connection_throughout_and_a_killed_process_is_followed_within_15_seconds(
