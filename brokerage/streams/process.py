@@ -74,6 +74,10 @@ class Streams:
             await asyncio.wait(self._handling, timeout=GRACE_SECONDS)
         await self._holding.give_up_all()
         await _cancel(keeping)
+        try:
+            await self._redis.delete(f"{connections.PREFIX}{self.owner}")
+        except RedisError:
+            log.info("redis is away; what this process told of its links ends by itself")
         await self._redis.aclose()
         await self._questions.aclose()
 

@@ -52,8 +52,14 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def share(stage: Stage, accounts: int, say: Callable[[str], None] = lambda text: None) -> Report:
-    """The whole story, once."""
+def share(
+    stage: Stage,
+    accounts: int,
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    watched_seconds: float = WATCHED_SECONDS,
+) -> Report:
+    """The whole story, once. For so many seconds it is watched what one process takes of the machine."""
     running, report = stage.running, Report(accounts)
     running.kill(FIRST)
     opened = open_accounts(accounts)
@@ -68,8 +74,8 @@ def share(stage: Stage, accounts: int, say: Callable[[str], None] = lambda text:
 
     placed = place(stage, opened, TRADES_AT_ONCE)
     used = processor_seconds(running.pid(FIRST))
-    time.sleep(WATCHED_SECONDS)
-    report.processor = (processor_seconds(running.pid(FIRST)) - used) / WATCHED_SECONDS
+    time.sleep(watched_seconds)
+    report.processor = (processor_seconds(running.pid(FIRST)) - used) / watched_seconds
     report.megabytes = resident(running.pid(FIRST))
 
     begun = time.monotonic()

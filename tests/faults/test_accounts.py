@@ -2,6 +2,7 @@
 
 import pytest
 
+from brokerage.streams.budget import limits_name
 from tests.faults import accounts
 from tests.faults.stage import stage
 
@@ -10,24 +11,32 @@ ACCOUNTS = 24
 
 
 @pytest.fixture(scope="module")
-def report(django_db_setup, django_db_blocker, tmp_path_factory):
+def story(django_db_setup, django_db_blocker, tmp_path_factory):
     from tests.running import inside
 
     with (
         stage(tmp_path_factory.mktemp("accounts"), django_db_blocker, limits=True) as found,
         inside(found.running.database, django_db_blocker),
     ):
-        yield accounts.share(found, ACCOUNTS)
+        told = accounts.share(found, ACCOUNTS, watched_seconds=1.0)
+        yield told, found.redis.hgetall(limits_name("v3"))
 
 
 def test_each_account_has_one_connection_throughout_and_a_killed_process_is_followed_within_15_seconds(
-    report,
+    story,
 ):
+    report, _ = story
     assert report.problems == []
     assert (report.most, report.refused) == (1, {})
     assert report.picked_up_after < 15
 
 
-def test_two_processes_share_the_accounts_evenly(report):
+def test_two_processes_share_the_accounts_evenly(story):
+    report, _ = story
     assert report.parts == [12, 13], "the public prices are a link too"
     assert report.lost in (12, 11), "one of the killed process's links may be that"
+
+
+def test_what_the_venue_said_of_its_limits_is_known_to_every_process(story):
+    _, limits = story
+    assert limits == {"general": "180", "pricing": "80", "outcome": "25"}

@@ -6,7 +6,7 @@ from brokerage.deriv.simulator.books import Account, Contract, Line
 
 
 def account(account: Account) -> dict[str, Any]:
-    """An account, without its token."""
+    """An account without its token."""
     return {
         "login_id": account.login_id,
         "external_id": account.external_id,
@@ -17,7 +17,7 @@ def account(account: Account) -> dict[str, Any]:
 
 
 def line(line: Line) -> dict[str, Any]:
-    """A line of the books."""
+    """A movement of the balance."""
     return {
         "transaction_id": line.transaction_id,
         "action": line.action,
@@ -30,7 +30,7 @@ def line(line: Line) -> dict[str, Any]:
 
 
 def contract(contract: Contract) -> dict[str, Any]:
-    """A contract with the ticks that decide it."""
+    """A contract, with what only the venue knows of it."""
     return {
         "contract_id": contract.contract_id,
         "contract_type": contract.terms.contract_type,

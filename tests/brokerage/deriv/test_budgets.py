@@ -11,8 +11,9 @@ import pytest
 from backoffice.cache import async_redis
 from brokerage.deriv.budgets import ASKED_UNTIL
 from brokerage.deriv.client import DerivClient
-from brokerage.deriv.errors import NotSent, VenueError
+from brokerage.deriv.errors import NotSent, RetryLater, VenueError
 from brokerage.deriv.opening import Credentials, open_client
+from brokerage.deriv.settings import Settings
 from brokerage.deriv.types import ContractTerms
 from brokerage.streams.budget import AccountBudget
 from tests.brokerage.deriv.running import SimulatorProcess
@@ -110,6 +111,37 @@ def test_a_purchase_leaves_though_no_question_may_any_more(strict: SimulatorProc
         return (await client.buy(offer.id, Decimal("10.00"))).buy_price
 
     assert at_the_venue(strict, "order", work) == (Decimal("10.00"), 0)
+
+
+def test_a_heartbeat_that_finds_no_place_does_not_make_the_connection_seem_dead(
+    strict: SimulatorProcess,
+) -> None:
+    account = strict.open_account(f"{SPOKEN.get()}-heart")
+    credentials = Credentials(SPOKEN.get(), account["login_id"], account["token"])
+
+    class NoPings(AccountBudget):
+        pings = 0
+
+        async def admit(self, call: str, *, until: float, urgent: bool) -> None:
+            if call == "ping":
+                self.pings += 1
+                raise RetryLater("BUDGET")
+            await super().admit(call, until=until, urgent=urgent)
+
+    async def story() -> None:
+        shared = async_redis()
+        admission = NoPings(shared, account["login_id"], SPOKEN.get())
+        quick = Settings(ping_every=0.05, pong_within=0.05)
+        client = await open_client(addresses(strict), credentials, settings=quick, admission=admission)
+        try:
+            while admission.pings < 5:
+                await asyncio.sleep(0.01)
+            assert client.is_up and (await client.proposal(TERMS)).ask_price == Decimal("10.00")
+        finally:
+            await client.close()
+            await shared.aclose()
+
+    asyncio.run(story())
 
 
 def test_the_last_look_comes_after_the_wait_for_the_budget(strict: SimulatorProcess) -> None:
