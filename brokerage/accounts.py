@@ -16,7 +16,7 @@ from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import account_states, grant_states, simulated_venue
 from brokerage.account_states import check_may_move, record
-from brokerage.deriv.opening import Credentials
+from brokerage.deriv.opening import ACCOUNT_REFUSED, Credentials
 from brokerage.models import Grant, TradingAccount
 from compliance.clients import Opening
 from compliance.models import Client, Membership
@@ -189,9 +189,9 @@ def confirm_opened(
 def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime) -> TradingAccount:
     """The venue refuses the token: nothing more is sent until the client links the account again. Twice is once.
 
-    The token of a grant is all its accounts': they become unreachable together. One that has run out, or was replaced
-    a moment ago, is renewed or tried again instead. Nothing changes for an account the client has taken away. Locks
-    the grant, then the accounts.
+    The token of a grant is all its accounts': they become unreachable together, unless the venue took the token and
+    refused this account alone. A token that has run out, or was replaced a moment ago, is renewed or tried again
+    instead. Nothing changes for an account the client has taken away. Locks the grant, then the accounts.
 
     :raises MoveNotAllowed: if the account is neither active nor unreachable.
     """
@@ -199,10 +199,13 @@ def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime
         grant = Grant.objects.filter(accounts=account.pk).first()
         if grant is not None:
             grant = grant_states.locked(grant.pk)
-            if grant_states.may_have_changed(grant, at):
+            if code == ACCOUNT_REFUSED:
+                code = TradingAccount.INACTIVE  # the next sync brings it back, if the venue has it again
+            elif grant_states.may_have_changed(grant, at):
                 wake("grants.renew", grant.pk)
                 return TradingAccount.objects.get(pk=account.pk)
-            grant_states.refuse(grant, code=code, by=by, at=at)
+            else:
+                grant_states.refuse(grant, code=code, by=by, at=at)
         account = account_states.locked(account.pk)
         is_anothers = account.grant_id != (grant.pk if grant is not None else None)
         if is_anothers or account.state == TradingAccount.State.UNLINKED:
@@ -266,6 +269,6 @@ def credentials() -> dict[int, Credentials]:
         "pk", "generation", "login_id", "token", "grant_id", "grant__access_token"
     )
     return {
-        pk: Credentials(generation, login_id, str(granted if grant_id else own))
+        pk: Credentials(generation, login_id, (granted if grant_id else own) or "")
         for pk, generation, login_id, own, grant_id, granted in rows
     }

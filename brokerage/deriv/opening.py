@@ -11,6 +11,8 @@ from brokerage.deriv.errors import NotAuthorized, NotSent, Refused
 from brokerage.deriv.rest import PUBLIC_SOCKET, RestClient
 
 GENERATIONS: Final = ("v3", "v4")
+# The code of a refusal that is this account's alone: the token is good.
+ACCOUNT_REFUSED: Final = "ACCOUNT_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ async def open_client(
             try:
                 address = await rest.socket_address(credentials.login_id)
             except Refused as found:
-                raise NotAuthorized(found.code, "The token does not open this account.") from found
+                raise NotAuthorized(
+                    ACCOUNT_REFUSED, f"The token does not open this account: {found.code}."
+                ) from found
     try:
         return await v4.connect(address, settings=settings, on_message=on_message)
     except NotAuthorized as found:
