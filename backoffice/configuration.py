@@ -63,7 +63,9 @@ class Configuration(BaseSettings):
     demo_opening_balance: Decimal = Field(
         Decimal("10000.00"), description="Opening balance of a new demo account, in USD."
     )
-    demo_account_at_sign_up: bool = Field(True, description="Open one demo account for every new client.")
+    demo_account_at_sign_up: bool = Field(
+        True, description="Open one demo account for every new client, where the venue is the simulator."
+    )
     demo_traders: bool = Field(
         True, description="In demo mode, demo clients trade by themselves so that the console is alive."
     )

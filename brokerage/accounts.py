@@ -16,7 +16,7 @@ from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import account_states, grant_states, simulated_venue
 from brokerage.account_states import check_may_move, record
-from brokerage.deriv.opening import Credentials
+from brokerage.deriv.opening import ACCOUNT_REFUSED, Credentials
 from brokerage.models import Grant, TradingAccount
 from compliance.clients import Opening
 from compliance.models import Client, Membership
@@ -195,9 +195,9 @@ def confirm_opened(
 def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime) -> TradingAccount:
     """The venue refuses the token: nothing more is sent until the client links the account again. Twice is once.
 
-    The token of a grant is all its accounts': they become unreachable together. One that has run out, or was replaced
-    a moment ago, is renewed or tried again instead. Nothing changes for an account the client has taken away. Locks
-    the grant, then the accounts.
+    The token of a grant is all its accounts': they become unreachable together, unless the venue took the token and
+    refused this account alone. A token that has run out, or was replaced a moment ago, is renewed or tried again
+    instead. Nothing changes for an account the client has taken away. Locks the grant, then the accounts.
 
     :raises MoveNotAllowed: if the account is neither active nor unreachable.
     """
@@ -205,10 +205,13 @@ def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime
         grant = Grant.objects.filter(accounts=account.pk).first()
         if grant is not None:
             grant = grant_states.locked(grant.pk)
-            if grant_states.may_have_changed(grant, at):
+            if code == ACCOUNT_REFUSED:
+                code = TradingAccount.INACTIVE  # the next sync brings it back, if the venue has it again
+            elif grant_states.may_have_changed(grant, at):
                 wake("grants.renew", grant.pk)
                 return TradingAccount.objects.get(pk=account.pk)
-            grant_states.refuse(grant, code=code, by=by, at=at)
+            else:
+                grant_states.refuse(grant, code=code, by=by, at=at)
         account = account_states.locked(account.pk)
         is_anothers = account.grant_id != (grant.pk if grant is not None else None)
         if is_anothers or account.state == TradingAccount.State.UNLINKED:
@@ -271,7 +274,7 @@ def credentials_of(account: TradingAccount) -> Credentials:
     return Credentials(
         generation=account.generation,
         login_id=account.login_id,
-        token=account.token if account.grant is None else str(account.grant.access_token),
+        token=(account.token if account.grant is None else account.grant.access_token) or "",
         old_login_id=account.old_login_id,
         moved_at=0 if account.migrated_at is None else int(account.migrated_at.timestamp()),
     )

@@ -17,10 +17,10 @@ from backoffice.errors import DomainError
 from backoffice.money import parse_amount
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import account_states, accounts, simulated_venue, venue, venue_rest
+from brokerage import account_states, accounts, grant_states, grants, simulated_venue, venue, venue_rest
 from brokerage.deriv import errors
 from brokerage.deriv.errors import MalformedAnswer, NotSent
-from brokerage.models import TradingAccount
+from brokerage.models import Grant, TradingAccount
 from brokerage.translation import Clock
 from compliance.models import Client
 
@@ -72,16 +72,30 @@ def _opened_at_desk(account: TradingAccount) -> tuple[str, str, Decimal]:
 def _open_by_grant(account: TradingAccount, *, now: Clock) -> TradingAccount:
     grant = accounts.opening_grant(account.client)
     if grant is None:
-        raise NotSent("NO_GRANT", "No grant of the client lets us open accounts at the venue.")
-    opened = venue_rest.create_demo(grant.access_token or "")
+        # Linking again brings the demo account there is at the venue.
+        return give_up(account, code="NO_GRANT", at=now())
+    try:
+        opened = venue_rest.create_demo(grant.access_token or "")
+    except errors.NotAuthorized as found:
+        grants.refused(grant, code=found.code, by=BY, at=now())
+        return TradingAccount.objects.get(pk=account.pk)
+    except errors.Refused as found:
+        return give_up(account, code=found.code, at=now())
+    except MalformedAnswer:
+        raise
+    except errors.VenueError as found:
+        raise NotSent(found.code, "The venue answers the same when it is asked again.") from found
     if (opened.is_demo, opened.currency) != (True, account.currency_id):
         raise MalformedAnswer("BAD_ANSWER", "The venue opened another account than was asked for.")
     balance = parse_amount(opened.balance, exponent=account.currency.exponent)
     with transaction.atomic():
-        # Here too, so that it is not adopted by a sync at the same moment.
+        # The client and the grant, as whoever adopts accounts locks them: it may be doing so at this moment.
         Client.objects.select_for_update(no_key=True).get(pk=account.client_id)
+        grant = grant_states.locked(grant.pk)
         if TradingAccount.objects.filter(login_id=opened.login_id).exclude(pk=account.pk).exists():
             return give_up(account, code="ALREADY_LINKED", at=now())
+        if grant.state != Grant.State.ACTIVE:
+            return give_up(account, code="NO_GRANT", at=now())
         return accounts.confirm_opened(
             account, login_id=opened.login_id, balance=balance, grant=grant, by=BY, at=now()
         )
@@ -96,13 +110,10 @@ def give_up(account: TradingAccount, *, code: str, at: datetime) -> TradingAccou
         account = account_states.locked(account.pk)
         if account.state != TradingAccount.State.CLOSED:
             account_states.check_may_move(account, TradingAccount.State.CLOSED)
-            account.state, account.is_default, account.problem_code = (
-                TradingAccount.State.CLOSED,
-                False,
-                code,
-            )
+            account.state, account.problem_code = TradingAccount.State.CLOSED, code[:40]
+            account.is_default = False
             account.save()
-            account_states.record("trading_account.closed", account, by=BY, at=at, code=code)
+            account_states.record("trading_account.closed", account, by=BY, at=at, code=code[:40])
     return account
 
 

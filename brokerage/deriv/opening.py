@@ -14,6 +14,8 @@ from brokerage.deriv.types import StatementLine
 
 BUDGETS: Final = {"v3": v3.BUDGETS, "v4": v4.BUDGETS}
 GENERATIONS: Final = tuple(BUDGETS)
+# The code of a refusal that is this account's alone: the token is good.
+ACCOUNT_REFUSED: Final = "ACCOUNT_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ async def open_client(
             try:
                 address = await rest.socket_address(credentials.login_id)
             except Refused as found:
-                raise NotAuthorized(found.code, "The token does not open this account.") from found
+                raise NotAuthorized(
+                    ACCOUNT_REFUSED, f"The token does not open this account: {found.code}."
+                ) from found
 
     async def older(since: int | None) -> tuple[StatementLine, ...]:
         if since is not None and since >= credentials.moved_at:

@@ -10,7 +10,7 @@ from backoffice.errors import KeyReused
 from backoffice.models import Event
 from brokerage import accounts, demo_accounts
 from brokerage.deriv.errors import NotSent
-from brokerage.models import TradingAccount
+from brokerage.models import Grant, TradingAccount
 from tests import world
 from tests.brokerage.at_the_venue import linked, nothing_moves
 from tests.brokerage.deriv.running import free_port
@@ -85,14 +85,37 @@ def test_at_a_real_venue_the_clients_own_grant_opens_the_account(the_venue):
 
 
 @pytest.mark.usefixtures("real_venue")
-def test_a_grant_that_is_gone_by_then_leaves_the_account_opening():
+def test_a_grant_that_is_gone_by_then_closes_the_request():
     opening = world.client()
     found = linked(opening)
     asked = accounts.request_demo(client=opening.client, by=TESTER, at=timezone.now(), key="k")
     accounts.grant_states.refuse(found.grant, code="InvalidToken", by=TESTER, at=timezone.now())
+    assert demo_accounts.open_at_venue(asked, now=timezone.now).state == "closed"
+
+
+@pytest.mark.usefixtures("real_venue")
+@pytest.mark.parametrize("fault", ["refuse", "drop_before_purchase", "rate_limit"])
+def test_a_venue_that_cannot_be_asked_leaves_the_account_opening(the_venue, fault):
+    opening = world.client()
+    linked(opening, login_id=the_venue.open_account(world.key(), is_demo=False)["login_id"])
+    asked = accounts.request_demo(client=opening.client, by=TESTER, at=timezone.now(), key="k")
+    the_venue.control("POST", "faults", {"fault": fault, "call": "create_account"})
     with pytest.raises(NotSent):
         demo_accounts.open_at_venue(asked, now=timezone.now)
     assert TradingAccount.objects.get(pk=asked.pk).state == "opening"
+    assert demo_accounts.open_at_venue(asked, now=timezone.now).state == "active"
+
+
+@pytest.mark.usefixtures("real_venue")
+def test_a_token_that_is_refused_then_refuses_the_grant(the_venue):
+    opening = world.client()
+    found = linked(opening)
+    asked = accounts.request_demo(client=opening.client, by=TESTER, at=timezone.now(), key="k")
+    Grant.objects.update(granted_at=NOW)
+    the_venue.control("DELETE", f"accounts/{found.accounts[0].login_id}/permissions")
+    demo_accounts.open_at_venue(asked, now=timezone.now)
+    assert Grant.objects.get(pk=found.grant.pk).state == "refused"
+    assert demo_accounts.open_at_venue(asked, now=timezone.now).state == "closed"
 
 
 # ── resetting ───────────────────────────────────────────────────────────────────────────────────────────────────

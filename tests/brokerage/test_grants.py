@@ -11,6 +11,7 @@ from backoffice.errors import KeyReused
 from backoffice.models import Event
 from backoffice.who import By
 from brokerage import accounts, adopting, grants, trades
+from brokerage.deriv.opening import ACCOUNT_REFUSED, Credentials
 from brokerage.deriv.types import VenueAccount
 from brokerage.models import Grant, TradingAccount
 from compliance.clients import Opening
@@ -164,6 +165,26 @@ def test_what_the_venue_says_of_a_token_that_was_just_replaced_or_has_run_out_is
     with nothing_moves():
         refused(account, NOW + timedelta(minutes=minutes))
     assert state_of(account) == "active"
+
+
+def test_an_account_that_the_venue_refuses_alone_leaves_the_grant_and_the_others():
+    opening = world.client()
+    one = world.granted(opening)
+    other = VenueAccount("CR1", "USD", Decimal("5.00"), False, True)
+    adopting.adopt(one.grant, (other, shown(one)), unlinked_too=True, by=TESTER, at=NOW)
+    later = NOW + timedelta(minutes=10)
+    accounts.mark_unreachable(one, code=ACCOUNT_REFUSED, by=TESTER, at=later)
+    assert (state_of(one), Grant.objects.get(pk=one.grant_id).state) == ("unreachable", "active")
+    assert TradingAccount.objects.get(login_id="CR1").state == "active"
+    adopting.adopt(one.grant, (other, shown(one)), unlinked_too=False, by=TESTER, at=later)
+    assert state_of(one) == "active", "a sync that finds it active brings it back"
+
+
+def test_a_connection_outlives_its_token_in_v4_only():
+    before, after = Credentials("v4", "CR1", "a"), Credentials("v4", "CR1", "b")
+    assert after.opens_the_same(before) and not Credentials("v4", "CR2", "a").opens_the_same(before)
+    assert not Credentials("v3", "CR1", "b").opens_the_same(Credentials("v3", "CR1", "a"))
+    assert not Credentials("v3", "CR1", "a").opens_the_same(before)
 
 
 def test_an_account_that_was_taken_away_meanwhile_stays_away():

@@ -67,6 +67,21 @@ def test_linking_again_renews_the_same_grant_and_makes_no_account_twice():
     assert again.grant.access_token != first.grant.access_token
 
 
+def test_an_account_with_a_token_of_its_own_comes_under_the_grant_as_it_is(the_venue):
+    opening = world.client()
+    there = the_venue.open_account(world.key())
+    own = accounts.confirm_opened(
+        TradingAccount.objects.get(client=opening.client), login_id=there["login_id"], token=there["token"],
+        balance=Decimal("10000.00"), by=world.TESTER, at=timezone.now(),
+    )  # fmt: skip
+    found = linked(opening, login_id=own.login_id)
+    (row,) = found.accounts
+    assert (row.pk, row.generation, row.token, row.grant_id) == (own.pk, "v4", "", found.grant.pk)
+    row.cash.refresh_from_db()
+    assert row.cash.posted == Decimal("10000.00"), "not mirrored a second time"
+    assert row.is_default
+
+
 # ── the state ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
