@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS moves (
 CREATE INDEX IF NOT EXISTS lines_by_account ON lines (login_id, at);
 """
 _FOREVER = 1 << 62
+_KIND = (
+    "CASE WHEN action IN ('buy', 'sell', 'deposit', 'withdrawal') THEN action "
+    "WHEN amount LIKE '-%' THEN 'withdrawal' ELSE 'deposit' END"
+)
 
 MarkupOrder = Literal["app_id", "login_id", "purchase_time", "contract_id"]
 Direction = Literal["ASC", "DESC"]
@@ -258,19 +262,25 @@ class Store:
         limit: int = -1,
         offset: int = 0,
         *,
+        kind: str | None = None,
         after: int = 0,
         up_to: int = _FOREVER,
     ) -> list[Line]:
-        """Statement lines, newest first (``since`` ≤ time ≤ ``until``, ``after`` < transaction ≤ ``up_to``)."""
+        """Statement lines, newest first (``since`` ≤ time ≤ ``until``, ``after`` < transaction ≤ ``up_to``).
+
+        ``action`` is the line's own; ``kind`` knows four of them, for what is no trade is a deposit or a withdrawal.
+        """
         rows = self._db.execute(
             "SELECT * FROM lines WHERE login_id = ? AND at BETWEEN ? AND ? AND (? IS NULL OR action = ?) "
-            "AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
+            f"AND (? IS NULL OR {_KIND} = ?) AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
             (
                 login_id,
                 since or 0,
                 _FOREVER if until is None else until,
                 action,
                 action,
+                kind,
+                kind,
                 after,
                 up_to,
                 limit,

@@ -37,6 +37,15 @@ _REST = {
     r"GET /trading/v1/options/legacy/migration-status": "legacy_migration_status",
     r"GET /trading/v1/options/legacy/accounts": "legacy_accounts",
     r"GET /trading/v1/options/legacy/statement": "legacy_statement",
+    r"POST /trading/v1/options/contracts/bulk-purchase/(real|demo)": "bulk_purchase",
+    r"GET /applications/v1/markup-statistics": "markup_statistics",
+    r"GET /payment-agents/v1/agents": "payment_agent_list",
+    r"GET /payment-agents/v1/agents/[0-9a-z]+": "payment_agent_get",
+    r"GET /payment-agents/v1/agent-statistics": "payment_agent_statistics",
+    r"POST /payment-agents/v1/transfer": "payment_agent_transfer",
+    r"POST /payment-agents/v1/withdraw/verification_code": "payment_agent_withdraw_verification",
+    r"POST /payment-agents/v1/withdraw": "payment_agent_withdraw",
+    r"GET /payment-agents/v1/withdraw/[-\w]+": "payment_agent_withdraw_status",
 }
 
 

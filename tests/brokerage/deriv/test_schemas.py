@@ -5,7 +5,9 @@ import re
 import pytest
 
 from brokerage.deriv.simulator.v3.generation import V3
-from tests.brokerage.deriv.schemas import FOLDER, ROOT, Recorder, needs_schemas
+from brokerage.deriv.simulator.v4.calls import NOT_SERVED
+from brokerage.deriv.simulator.v4.generation import V4
+from tests.brokerage.deriv.schemas import _REST, FOLDER, ROOT, Recorder, needs_schemas
 
 
 @needs_schemas
@@ -26,8 +28,14 @@ def test_a_frame_that_breaks_its_schema_is_found(frame: dict[str, object]) -> No
 
 
 @needs_schemas
-def test_every_call_with_a_published_form_is_served() -> None:
+def test_every_call_with_a_published_form_is_served_or_named_as_not_served() -> None:
     assert {folder.name for folder in (FOLDER / "v3").iterdir() if folder.is_dir()} <= set(V3.calls)
+    published = {
+        path.name.removesuffix("_request.schema.json") for path in (FOLDER / "v4").glob("*_request*")
+    }
+    over_http = {*_REST.values(), "health"}
+    assert set(V4.calls) == published - over_http - set(NOT_SERVED)
+    assert set(NOT_SERVED) <= published
 
 
 def test_the_page_on_deriv_lists_the_calls_that_are_served() -> None:

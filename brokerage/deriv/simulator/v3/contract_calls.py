@@ -110,6 +110,7 @@ def _bought(
 
 @call("sell_expired", {"sell_expired": Field(one_of(1), True), "loginid": LOGIN}, scope="trade")
 def sell_expired(session: "Session", request: Request, at: float) -> Answer:
+    """Settles what has expired and waits; answers how many."""
     count = session.engine.settle_expired(session.account().login_id, at)
     return Answer("sell_expired", {"sell_expired": {"count": count}})
 

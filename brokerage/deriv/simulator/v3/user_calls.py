@@ -76,6 +76,7 @@ class AllBalancesStream(BalanceStream):
 
 @call("account_list", {"account_list": Field(one_of(1), True)}, scope="read")
 def account_list(session: "Session", request: Request, at: float) -> Answer:
+    """All accounts of the person."""
     accounts = session.engine.accounts_of(session.account().user_id)
     return Answer("account_list", {"account_list": [account_row(account) for account in accounts]})
 

@@ -65,9 +65,10 @@ class Legacy:
             move.login_id,
             numbers.get("date_from"),
             numbers["date_to"] - 1 if "date_to" in numbers else None,
-            given.get("action_type"),
+            None,
             numbers.get("limit", 100),
             numbers.get("offset", 0),
+            kind=given.get("action_type"),
             up_to=move.last_transaction,
         )
         rows = [self._row(line, move) for line in lines]
