@@ -16,9 +16,11 @@ from starlette.routing import BaseRoute, Route
 from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
 from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
+from brokerage.deriv.simulator.control_agents import Act, AgentControl, Served
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.wire import NotJson, decode
 
@@ -45,6 +47,7 @@ class Control:
         moves: Moves,
         secret: str | None,
         is_local: bool,
+        payments: Payments,
     ) -> None:
         """Without a secret the interface answers only while the server is bound to the machine itself."""
         self._pulse = pulse
@@ -54,6 +57,7 @@ class Control:
         self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
+        self._agents = AgentControl(payments, self._guarded, self._object)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -66,6 +70,7 @@ class Control:
             Route("/simulator/conditions", self.conditions, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/chaos", self.chaos, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/received", self.received),
+            *self._agents.routes(),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -288,6 +293,23 @@ class Control:
             clear()
             return Response(status_code=204)
         return JSONResponse(told())
+
+    def _guarded(self, act: Act) -> Served:
+        """About one account, for whoever may; a ``ValueError`` is the caller's mistake."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                self._guard(request)
+                account = self._engine.account(request.path_params["login_id"])
+                return JSONResponse(await act(account, request))
+            except Unacceptable as problem:
+                return JSONResponse({"error": problem.message}, problem.status)
+            except KeyError:
+                return JSONResponse({"error": "there is nothing here"}, 404)
+            except ValueError as problem:
+                return JSONResponse({"error": str(problem)}, 422)
+
+        return endpoint
 
     def _guard(self, request: Request) -> None:
         if self._secret is None:

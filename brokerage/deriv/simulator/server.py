@@ -23,6 +23,7 @@ from brokerage.deriv.simulator.control import Control
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
@@ -88,10 +89,13 @@ def application(engine: Engine, options: Options) -> Starlette:
     pulse, faults = Pulse(engine), Faults()
     conditions = Conditions(engine.reload)
     limits, passwords = Limits(options.limits), Passwords()
-    moves = Moves(engine)
+    moves, payments = Moves(engine), Payments(engine)
+    pulse.clocks.append(payments.advance)
     hub = Hub(pulse, faults, limits, conditions, moves, options.idle_seconds)
     pulse.listeners.append(hub)
-    control = Control(pulse, faults, conditions, moves, options.control_secret, options.host in LOCAL_HOSTS)
+    control = Control(
+        pulse, faults, conditions, moves, options.control_secret, options.host in LOCAL_HOSTS, payments
+    )
 
     async def v3(websocket: WebSocket) -> None:
         app_id = websocket.query_params.get("app_id", "")
@@ -128,7 +132,7 @@ def application(engine: Engine, options: Options) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
-    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules)
+    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules, payments)
     sockets = [
         WebSocketRoute("/websockets/v3", v3),
         WebSocketRoute(f"{OPTIONS}/ws/public", v4_public),

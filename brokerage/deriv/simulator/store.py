@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from brokerage.deriv.simulator.books import Account, Contract, Ending, Following, Line, Move, Terms
 from brokerage.deriv.simulator.clock import Stretch
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -112,6 +115,14 @@ class Store:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """For a part of the venue that keeps tables of its own in this file."""
+        return self._db.execute(statement, values)
+
+    def keep(self, table: str, record: "DataclassInstance") -> None:
+        """Write a record, a column a field, in the place of the one with the same key."""
+        self._save(table, tuple(_column(getattr(record, field.name)) for field in fields(record)))
+
     def save_account(self, account: Account) -> None:
         self._save(
             "accounts",
@@ -129,16 +140,14 @@ class Store:
         )
 
     def save_contract(self, contract: Contract) -> None:
-        values = [getattr(contract, field.name) for field in fields(contract)]
-        self._save("contracts", tuple(_column(value) for value in values))
+        self.keep("contracts", contract)
 
     def save_ending(self, contract_id: int, ending: Ending) -> None:
         self._save("endings", (contract_id, ending.late_seconds, int(ending.is_refunded)))
 
     def save_following(self, following: Following) -> None:
         """The copier has at most one following of a trader: the new one takes the old one's place."""
-        values = [getattr(following, field.name) for field in fields(following)]
-        self._save("followings", tuple(_column(value) for value in values))
+        self.keep("followings", following)
 
     def remove_following(self, copier: str, trader: str) -> None:
         self._db.execute("DELETE FROM followings WHERE copier = ? AND trader = ?", (copier, trader))

@@ -68,7 +68,7 @@ NOT_SERVED = dict.fromkeys(
 """What v4 knows and the simulator does not, with the reason: such a call is answered as one that does not exist."""
 
 
-def _as_v3(fields: Mapping[str, Any]) -> dict[str, Any]:
+def as_v3(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same request in v3's words."""
     return {"symbol" if name == "underlying_symbol" else name: value for name, value in fields.items()}
 
@@ -77,11 +77,11 @@ def _serve(name: str, fields: Mapping[str, Field], group: str = "general") -> No
     known = V3_CALLS[name]
 
     def handler(session: "Session", request: Request, at: float) -> Answer:
-        asked = _as_v3(request)
+        asked = as_v3(request)
         if "parameters" in request:
             if found := problems(request["parameters"], PARAMETERS, "parameters."):
                 raise Refusal("InputValidationFailed", f"Check the fields: {', '.join(found)}.", found)
-            asked["parameters"] = _as_v3(request["parameters"])
+            asked["parameters"] = as_v3(request["parameters"])
         return known.handler(session, asked, at)
 
     handler.__doc__ = known.handler.__doc__
