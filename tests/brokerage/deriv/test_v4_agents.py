@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import urllib.error
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,6 +34,7 @@ from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store
 from tests.brokerage.deriv.running import SimulatorProcess
 from tests.brokerage.deriv.schemas import Recorder
+from tests.brokerage.deriv.test_control import status_of
 
 pytestmark = pytest.mark.processes
 
@@ -177,13 +177,9 @@ def test_only_a_user_s_wallet_makes_them_an_agent(venue: SimulatorProcess) -> No
         (demo, {}), (real, {"surprise": 1}), (real, {"countries": ["ID"]}), (real, {"rejects": 1}),
         (real, {"withdrawal_minimum": 5}), (real, {"withdrawal_minimum": "NaN"}), (real, {"name": None}),
     ):  # fmt: skip
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            venue.control("PUT", f"accounts/{account['login_id']}/agent", fields)
-        assert refused.value.code == 422
+        assert status_of(venue.control, "PUT", f"accounts/{account['login_id']}/agent", fields) == 422
     for path in ("CR1/verification-code", f"{real['login_id']}/verification-code"):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            venue.control("GET", f"accounts/{path}")
-        assert refused.value.code == 404
+        assert status_of(venue.control, "GET", f"accounts/{path}") == 404
     first = venue.control("PUT", f"accounts/{real['login_id']}/agent", {"name": "One"})
     assert venue.control("PUT", f"accounts/{real['login_id']}/agent", {"name": "Two"}) == first
 
