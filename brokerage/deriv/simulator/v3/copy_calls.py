@@ -92,7 +92,7 @@ def copytrading_list(session: "Session", request: Request, at: float) -> Answer:
     },
 )
 def copytrading_statistics(session: "Session", request: Request, at: float) -> Answer:
-    """Any account's, as of its closed contracts; `copying.Performance` says what each figure means."""
+    """How an account's closed contracts went; ``copying.Performance`` says what each figure means."""
     engine = session.engine
     try:
         trader = engine.account(request["trader_id"])

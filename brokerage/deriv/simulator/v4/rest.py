@@ -123,7 +123,7 @@ class Rest:
             return Response(encode(body), status, media_type="application/json")
 
         endpoint.__doc__ = handler.__doc__
-        return Route(path, endpoint, methods=[method])
+        return Route(path, endpoint, methods=[method], name=name)
 
     async def _exchange(
         self, request: Request, name: str, scope: str | None, handler: Handler
