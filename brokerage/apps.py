@@ -7,9 +7,11 @@ class BrokerageConfig(AppConfig):
     name = "brokerage"
 
     def ready(self) -> None:
+        from backoffice.documents import documents
         from backoffice.state_diagrams import state_diagrams
         from brokerage import states_document
         from brokerage.accounts import open_first_demo
+        from brokerage.deriv import calls_document
         from compliance.clients import opening_steps
 
         opening_steps.register("demo_account", open_first_demo)
@@ -20,3 +22,4 @@ class BrokerageConfig(AppConfig):
         state_diagrams.register("venue_line", states_document.venue_line, order=34)
         state_diagrams.register("difference", states_document.difference, order=35)
         state_diagrams.register("markup_report", states_document.markup_report, order=36)
+        documents.register("docs/deriv-calls.md", calls_document.render, order=40)

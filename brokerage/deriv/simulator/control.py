@@ -17,9 +17,11 @@ from brokerage.deriv.simulator import told
 from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
 from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
+from brokerage.deriv.simulator.control_agents import Act, AgentControl, Served
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.wire import NotJson, decode
@@ -46,6 +48,7 @@ class Control:
         limits: Limits,
         conditions: Conditions,
         moves: Moves,
+        payments: Payments,
         secret: str | None,
         is_local: bool,
     ) -> None:
@@ -57,6 +60,7 @@ class Control:
         self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
+        self._agents = AgentControl(payments, self._guarded, self.object_of)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -71,6 +75,7 @@ class Control:
             self._looked_at("/simulator/received", self._received),
             self._looked_at("/simulator/limits", lambda request: dict(self._limits.refused)),
             self._looked_at("/simulator/connections", lambda request: self._conditions.connected.as_json()),
+            *self._agents.routes(),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -267,6 +272,23 @@ class Control:
             clear()
             return Response(status_code=204)
         return JSONResponse(told())
+
+    def _guarded(self, act: Act) -> Served:
+        """About one account, for whoever may; a ``ValueError`` is the caller's mistake."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                self.guard(request)
+                account = self._engine.account(request.path_params["login_id"])
+                return JSONResponse(await act(account, request))
+            except Unacceptable as problem:
+                return JSONResponse({"error": problem.message}, problem.status)
+            except KeyError:
+                return JSONResponse({"error": "there is nothing here"}, 404)
+            except ValueError as problem:
+                return JSONResponse({"error": str(problem)}, 422)
+
+        return endpoint
 
     def guard(self, request: Request) -> None:
         """Raises ``Unacceptable`` unless this request may use the desk."""

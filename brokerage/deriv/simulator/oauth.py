@@ -74,6 +74,7 @@ class OAuth:
     # ── the page ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _show(self, request: Request) -> Response:
+        """The page on which a person says which user they are, and whether the application may act for them."""
         asked = dict(request.query_params)
         if problem := self._stranger(asked):
             return HTMLResponse(sorry(problem), 400)
@@ -84,6 +85,7 @@ class OAuth:
         return HTMLResponse(page(asked, scopes, needs_secret=self._secret is not None), headers=_NO_STORE)
 
     async def _decide(self, request: Request) -> Response:
+        """Sends the person back to the application, with a code or with their no."""
         pairs = await _form(request)
         asked = dict(pairs)
         if problem := self._stranger(asked):
@@ -142,6 +144,7 @@ class OAuth:
     # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _token(self, request: Request) -> Response:
+        """Gives tokens for a code, or new ones for a refresh token; both are good once."""
         given = dict(await _form(request))
         at = time.time()
         fault = self._faults.take("oauth_token", None)
@@ -183,6 +186,7 @@ class OAuth:
         return self._tokens.grant(code.user_id, client_id, code.scopes, at)
 
     async def _revoke(self, request: Request) -> Response:
+        """Ends a token and what was made with it."""
         given = dict(await _form(request))
         self._tokens.end(given.get("token", ""), given.get("client_id", ""))
         return JSONResponse({})  # the same for a token nobody knows

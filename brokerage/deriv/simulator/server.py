@@ -24,6 +24,7 @@ from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
 from brokerage.deriv.simulator.oauth import OAuth
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.permissions import Permissions
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
@@ -91,11 +92,12 @@ def application(engine: Engine, options: Options) -> Starlette:
     pulse, faults = Pulse(engine), Faults()
     conditions = Conditions(engine.reload)
     limits, passwords = Limits(options.limits), Passwords()
-    moves = Moves(engine)
+    moves, payments = Moves(engine), Payments(engine)
+    pulse.clocks.append(payments.advance)
     hub = Hub(pulse, faults, limits, conditions, moves, options.idle_seconds)
     pulse.listeners.append(hub)
     tokens, is_local = Tokens(engine.store), options.host in LOCAL_HOSTS
-    control = Control(pulse, faults, limits, conditions, moves, options.control_secret, is_local)
+    control = Control(pulse, faults, limits, conditions, moves, payments, options.control_secret, is_local)
     permissions = Permissions(control, engine, tokens, hub)
     oauth = OAuth(pulse, faults, tokens, options.control_secret, is_local)
 
@@ -134,7 +136,7 @@ def application(engine: Engine, options: Options) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
-    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules, tokens)
+    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules, tokens, payments)
     sockets = [
         WebSocketRoute("/websockets/v3", v3),
         WebSocketRoute(f"{OPTIONS}/ws/public", v4_public),

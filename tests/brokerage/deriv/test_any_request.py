@@ -104,6 +104,7 @@ MUST: dict[str, dict[str, Any]] = {
     "app_markup_statistics": {"date_from": "1", "date_to": "9999999999"},
     "buy_contract_for_multiple_accounts": {"price": 5, "parameters": TERMS, "tokens": ["x"]},
     "contract_update": {"contract_id": 1, "limit_order": {}},
+    "contract_update_history": {"contract_id": 1},
     "copytrading_statistics": {"trader_id": DEMO},
     "exchange_rates": {"base_currency": "USD"},
     "ticks_batch": {"market": "synthetic_index"},

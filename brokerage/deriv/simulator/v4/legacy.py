@@ -26,6 +26,7 @@ class Legacy:
         }
 
     def _status(self, asked: Asked) -> tuple[int, Body]:
+        """Whether the token's owner was moved from generation v3 to v4."""
         return 200, {"status": self._moves.status(asked.holder.user_id)}
 
     def _check_moved(self, user_id: int) -> None:
@@ -33,6 +34,7 @@ class Legacy:
             raise Refusal("MigrationNotComplete", "The user's move is under way or has failed.")
 
     def _accounts(self, asked: Asked) -> tuple[int, Body]:
+        """The accounts the token's owner had on the old platform, by their logins there."""
         user_id = asked.holder.user_id
         self._check_moved(user_id)
         return 200, {
@@ -65,9 +67,10 @@ class Legacy:
             move.login_id,
             numbers.get("date_from"),
             numbers["date_to"] - 1 if "date_to" in numbers else None,
-            given.get("action_type"),
+            None,
             numbers.get("limit", 100),
             numbers.get("offset", 0),
+            kind=given.get("action_type"),
             up_to=move.last_transaction,
         )
         rows = [self._row(line, move) for line in lines]

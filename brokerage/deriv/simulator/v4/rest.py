@@ -19,13 +19,17 @@ from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.control import LARGEST_BODY
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.tokens import Tokens
 from brokerage.deriv.simulator.v3.limits import Limits
-from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler, Holder
+from brokerage.deriv.simulator.v4.agents import FAILURES, Agents
+from brokerage.deriv.simulator.v4.asked import Asked, Body, Envelope, Handler, Holder, errors, in_meta
+from brokerage.deriv.simulator.v4.bulk import Bulk
 from brokerage.deriv.simulator.v4.generation import RATES
 from brokerage.deriv.simulator.v4.legacy import Legacy
+from brokerage.deriv.simulator.v4.markup import Markup
 from brokerage.deriv.simulator.v4.passwords import Passwords
 from brokerage.deriv.wire import NotJson, decode, encode
 
@@ -38,10 +42,12 @@ SCOPES: Final = {
     "payment": "payments",
 }
 STATUS_OF: Final = {
+    "AgentNotFound": 404,
     "RateLimit": 429,
     "AccountNotFound": 404,
     "MigrationNotComplete": 409,
     "InternalServerError": 500,
+    **dict.fromkeys(FAILURES, 500),
 }
 
 
@@ -66,11 +72,17 @@ class Rest:
         moves: Moves,
         rules: Rules,
         tokens: Tokens,
+        payments: Payments,
     ) -> None:
         self._pulse, self._engine = pulse, pulse.engine
         self._faults, self._limits, self._conditions = faults, limits, conditions
         self._passwords, self._rules, self._tokens = passwords, rules, tokens
         self._legacy = Legacy(self._engine, moves)
+        self._others = [
+            *Bulk(self._engine).served(),
+            *Markup(self._engine).served(),
+            *Agents(payments, limits).served(),
+        ]
 
     def routes(self) -> list[BaseRoute]:
         one = f"{OPTIONS}/accounts/{{account_id}}"
@@ -86,38 +98,50 @@ class Rest:
                 self._route("GET", f"{OPTIONS}/legacy/{path}", name, "trade", handler)
                 for path, (name, handler) in self._legacy.handlers().items()
             ),
+            *(
+                self._route(one.method, one.path, one.name, one.scope, one.handler, one.envelope)
+                for one in self._others
+            ),
         ]
 
     # ── one exchange ─────────────────────────────────────────────────────────────────────────────────
 
-    def _route(self, method: str, path: str, name: str, scope: str, handler: Handler) -> Route:
+    def _route(
+        self,
+        method: str,
+        path: str,
+        name: str,
+        scope: str | None,
+        handler: Handler,
+        envelope: Envelope = in_meta,
+    ) -> Route:
         async def endpoint(request: Request) -> Response:
             begun = time.time()
             status, body = await self._exchange(request, name, scope, handler)
-            if "data" in body:
-                meta = {
-                    "endpoint": request.url.path,
-                    "method": method,
-                    "timing": int((time.time() - begun) * 1000),
-                }
-                body = {**body, "meta": meta}
+            body = envelope(body, request.url.path, method, time.time() - begun)
             fault = body.pop("", None)
             if fault is not None:
                 return await badly(fault, status, body)
             return Response(encode(body), status, media_type="application/json")
 
-        return Route(path, endpoint, methods=[method])
+        endpoint.__doc__ = handler.__doc__
+        return Route(path, endpoint, methods=[method], name=name)
 
-    async def _exchange(self, request: Request, name: str, scope: str, handler: Handler) -> tuple[int, Body]:
+    async def _exchange(
+        self, request: Request, name: str, scope: str | None, handler: Handler
+    ) -> tuple[int, Body]:
         at = time.time()
         if self._conditions.holds("restart"):
-            return 503, _errors(503, "ServiceUnavailable", "The venue is away.")
+            return 503, errors(503, "ServiceUnavailable", "The venue is away.")
         fault: Fault | None = None
         try:
             holder, app_id = self._who(request, scope, at)
-            login_id = holder.login_id or request.path_params.get("account_id")
+            login_id = request.path_params.get("account_id")
+            if holder is not None:
+                login_id = holder.login_id or login_id
             self._conditions.received.append((name, login_id, at))
-            self._limits.check(f"user {holder.user_id}", "general", RATES["general"], at)
+            counted = f"application {app_id}" if holder is None else f"user {holder.user_id}"
+            self._limits.check(counted, "general", RATES["general"], at)
             fault = self._faults.take(name, login_id)
             if fault is not None:
                 await fault.before()
@@ -126,21 +150,25 @@ class Rest:
                 fault.done(body, self._engine)
                 body = {**body, "": fault}
         except Unauthorized as problem:
-            return problem.status, _errors(problem.status, problem.code, problem.message)
+            return problem.status, errors(problem.status, problem.code, problem.message)
         except Refusal as refusal:
             status = STATUS_OF.get(refusal.code, 400)
-            return status, _errors(status, refusal.code, refusal.message)
+            refused = errors(status, refusal.code, refusal.message)
+            refused["errors"][0] |= refusal.details or {}
+            return status, refused
         except DropConnection:
-            return 502, _errors(502, "BadGateway", "The venue broke off.")
+            return 502, errors(502, "BadGateway", "The venue broke off.")
         finally:
             self._pulse.flush(at)
         return status, body
 
-    def _who(self, request: Request, scope: str, at: float) -> tuple[Holder, int]:
-        """Whom the token speaks for, and the application."""
+    def _who(self, request: Request, scope: str | None, at: float) -> tuple[Holder | None, int]:
+        """Whom the token speaks for, and the application; nobody where no ``scope`` is needed."""
         app_id = request.headers.get("deriv-app-id", "")
         if not (app_id.isascii() and app_id.isalnum() and len(app_id) <= 32):
             raise Unauthorized(401, "InvalidAppID", "Deriv-App-ID names no application.")
+        if scope is None:
+            return None, application_number(app_id)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         holder = self._holder(token, at) if kind == "Bearer" else None
         if holder is None:
@@ -169,14 +197,17 @@ class Rest:
     # ── the requests ─────────────────────────────────────────────────────────────────────────────────
 
     async def _health(self, request: Request) -> Response:
+        """Whether the venue is up, in a word."""
         if self._conditions.holds("restart"):
             return PlainTextResponse("DOWN", 503)
         return PlainTextResponse("OK")
 
     def _accounts(self, asked: Asked) -> tuple[int, Body]:
+        """All accounts of the token's owner."""
         return 200, {"data": [_row(account) for account in self._engine.accounts_of(asked.holder.user_id)]}
 
     def _create(self, asked: Asked) -> tuple[int, Body]:
+        """Opens a real or demo account, or answers the one there is of this kind."""
         body = asked.body
         if set(body) != {"currency", "group", "account_type"} or body["group"] != "row":
             raise Refusal("ValidationError", "Give currency, group and account_type, and nothing else.")
@@ -197,6 +228,7 @@ class Rest:
         return 201, {"data": [_row(opened)]}
 
     def _otp(self, asked: Asked) -> tuple[int, Body]:
+        """The address of a socket of this account; it opens once, within two minutes."""
         account = self._theirs(asked)
         word = self._passwords.give(account.login_id, asked.app_id, asked.at)
         url = asked.request.url
@@ -205,6 +237,7 @@ class Rest:
         return 200, {"data": {"url": f"{scheme}://{url.netloc}{OPTIONS}/ws/{kind}?otp={word}"}}
 
     def _reset_balance(self, asked: Asked) -> tuple[int, Body]:
+        """Brings a demo account back to the balance it began with."""
         account = self._theirs(asked)
         if not account.is_demo:
             raise Refusal("NotDemo", "Only a demo account's balance can be reset.")
@@ -227,13 +260,6 @@ def _row(account: Account) -> Body:
         "group": "row",
         "status": "active",
         "account_type": "demo" if account.is_demo else "real",
-    }
-
-
-def _errors(status: int, code: str, message: str) -> Body:
-    return {
-        "errors": [{"status": status, "code": code, "message": message}],
-        "meta": {"endpoint": "", "method": "GET", "timing": 0},
     }
 
 
@@ -274,6 +300,6 @@ async def badly(fault: Fault, status: int, body: Body) -> Response:
     fault.deliver(encode(body), answer)
     await asyncio.sleep(answer.seconds)
     if answer.text is None:
-        lost = _errors(504, "GatewayTimeout", "The answer was lost.")
+        lost = errors(504, "GatewayTimeout", "The answer was lost.")
         return Response(encode(lost), 504, media_type="application/json")
     return Response(answer.text, status, media_type="application/json")
