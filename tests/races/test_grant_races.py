@@ -1,13 +1,15 @@
 """Two at once on one grant, with real threads: a state is used once, and a refresh token too."""
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from backoffice.models import Event
 from brokerage import accounts, adopting, grant_requests, grants
-from brokerage.models import Grant, TradingAccount
+from brokerage.models import Grant, GrantRequest, TradingAccount
 from tests import world
 from tests.brokerage.at_the_venue import begun, complete, linked
 from tests.races.test_trade_races import at_once, count
@@ -18,6 +20,25 @@ pytestmark = [
     pytest.mark.django_db(transaction=True), pytest.mark.processes,
     pytest.mark.usefixtures("reference_data", "redis", "the_venue"),
 ]  # fmt: skip
+
+
+def test_twin_without_the_row_lock_one_state_is_used_twice(monkeypatch):
+    """The twin of what follows: `select_for_update` does nothing, and both threads read before either writes."""
+    opening = world.client()
+    state, _ = approved(begun(opening))
+    both_have_read = threading.Barrier(2)
+    plain_first = QuerySet.first
+
+    def first(self):
+        found = plain_first(self)
+        if isinstance(found, GrantRequest):
+            both_have_read.wait(10)
+        return found
+
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
+    monkeypatch.setattr(QuerySet, "first", first)
+    results = at_once(*[lambda: grant_requests.use(opening.user, state, at=timezone.now()) for _ in range(2)])
+    assert not [one for one in results if isinstance(one, Exception)], "without the lock both may go on"
 
 
 def test_one_state_completed_twice_at_once_is_completed_once():
