@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from backoffice.cache import redis_client
 
-KEPT_SECONDS: Final = 10
+# Told every second; what a dead process told must not be taken for the present for long.
+KEPT_SECONDS: Final = 5
 PREFIX: Final = "venue:links:"
 FROZEN: Final = "FEED_FROZEN"
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from brokerage import connections, placing
 from brokerage.models import Trade, TradingAccount
+from brokerage.venue import PUBLIC
 from tests import world
 from tests.faults.checks import check, wait_confirmed
 from tests.faults.stage import Stage
@@ -61,7 +62,9 @@ def share(
 ) -> Report:
     """The whole story, once. For so many seconds it is watched what one process takes of the machine."""
     running, report = stage.running, Report(accounts)
+    until(lambda: views(stage), "it tells of its links")
     running.kill(FIRST)
+    until(lambda: not views(stage), "what it told is forgotten")
     opened = open_accounts(accounts)
     report.on_v4 = sum(account.generation == "v4" for account in opened)
     say(f"{accounts} accounts are open, {report.on_v4} of them on v4")
@@ -78,6 +81,7 @@ def share(
     report.processor = (processor_seconds(running.pid(FIRST)) - used) / watched_seconds
     report.megabytes = resident(running.pid(FIRST))
 
+    (first,) = views(stage)
     begun = time.monotonic()
     running.start(SECOND)
     most = -(-(accounts + 1) // 2)
@@ -85,11 +89,12 @@ def share(
     report.shared_after, report.parts = time.monotonic() - begun, parts(stage)
     say(f"two processes hold {report.parts} after {report.shared_after:.1f} s")
 
+    report.lost = len(set(views(stage)[first]["links"]) - {PUBLIC})
     with trading(stage, opened, placed):
         time.sleep(1.0)
         running.kill(FIRST)
         killed = time.monotonic()
-        report.lost = until(lambda: accounts - up(stage), "the killed process's connections are gone", 10)
+        until(lambda: up(stage) < accounts, "the venue sees connections close", 10)
         until(lambda: up(stage) == accounts, "every account is connected again", 90, every=0.1)
         report.picked_up_after = time.monotonic() - killed
     say(f"all are connected again {report.picked_up_after:.1f} s after the kill")
@@ -183,14 +188,16 @@ def up(stage: Stage) -> int:
     return sum(each["now"] == 1 for each in stage.running.connections().values())
 
 
-def views(stage: Stage) -> list[dict[str, Any]]:
+def views(stage: Stage) -> dict[str, dict[str, Any]]:
+    """What each process that is alive, or was seconds ago, tells of its links."""
     names = list(stage.redis.scan_iter(match=f"{connections.PREFIX}*", count=1000))
-    return [json.loads(text) for text in (stage.redis.mget(names) if names else []) if text]
+    texts = stage.redis.mget(names) if names else []
+    return {name: json.loads(text) for name, text in zip(names, texts, strict=True) if text}
 
 
 def parts(stage: Stage) -> list[int]:
     """How many links each process has up."""
-    return sorted(sum(link["is_up"] for link in view["links"].values()) for view in views(stage))
+    return sorted(sum(link["is_up"] for link in view["links"].values()) for view in views(stage).values())
 
 
 def is_shared(stage: Stage, links: int, most: int) -> bool:
