@@ -42,6 +42,7 @@ class ApplicationCalls(Asking):
         Each buys or is refused by itself, at the price of its moment: there is no ceiling. A buyer named twice buys
         twice, and **the same call again buys everything again**. Raises ``Refused`` if no buyer can buy at all (no
         contract was sold), ``OutcomeUnknown`` for everything that is no clear refusal: find out account by account.
+        The client's own token goes along and is not looked at.
         """
         if not 1 <= len(buyers) <= MOST_BUYERS:
             raise ValueError(f"a bulk purchase has 1 to {MOST_BUYERS} buyers")

@@ -17,7 +17,7 @@ from brokerage.deriv.simulator import told
 from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
 from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
-from brokerage.deriv.simulator.control_agents import Act, AgentControl, Served
+from brokerage.deriv.simulator.control_agents import Absent, Act, AgentControl, Served
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
@@ -279,12 +279,14 @@ class Control:
         async def endpoint(request: Request) -> Response:
             try:
                 self.guard(request)
+                if not self._engine.knows(request.path_params["login_id"]):
+                    raise Unacceptable("there is no such account", 404)
                 account = self._engine.account(request.path_params["login_id"])
                 return JSONResponse(await act(account, request))
             except Unacceptable as problem:
                 return JSONResponse({"error": problem.message}, problem.status)
-            except KeyError:
-                return JSONResponse({"error": "there is nothing here"}, 404)
+            except Absent as problem:
+                return JSONResponse({"error": str(problem)}, 404)
             except ValueError as problem:
                 return JSONResponse({"error": str(problem)}, 422)
 

@@ -24,6 +24,10 @@ AMOUNTS: Final = (
 FLAGS: Final = ("is_active", "is_listed", "rejects")
 
 
+class Absent(Exception):
+    """What was asked for is not there, in one sentence."""
+
+
 class AgentControl:
     """Two routes under ``/simulator/accounts/{login_id}``."""
 
@@ -53,7 +57,7 @@ class AgentControl:
     async def _code(self, account: Account, request: Request) -> dict[str, Any]:
         code = self._payments.code_of(account.user_id)
         if code is None:
-            raise KeyError("no code waits for being used")
+            raise Absent("no code waits for being used")
         return {"code": code.code, "expires_at": code.expires_at}
 
 

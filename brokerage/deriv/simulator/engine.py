@@ -162,17 +162,12 @@ class Engine:
             return self._book(account, action, amount if action == "deposit" else -amount, at)
 
     def book_together(
-        self,
-        movements: Sequence[tuple[str, str, Decimal]],
-        at: float,
-        write: Callable[[list[Line]], None],
+        self, movements: Sequence[tuple[str, str, Decimal]], at: float, write: Callable[[list[Line]], None]
     ) -> None:
         """Book movements (login, action, amount), and what ``write`` keeps of them, in one change."""
         self.advance(at)
         with self._change():
-            write(
-                [self._book(self._accounts[login], action, amount, at) for login, action, amount in movements]
-            )
+            write([self._book(self._accounts[login], what, amount, at) for login, what, amount in movements])
 
     @property
     def last_transaction(self) -> int:
