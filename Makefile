@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice brokerage compliance graphql_api jobs ledger le
 TYPED := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,12 +30,16 @@ FAULT ?=
 GENERATION ?=
 SEED ?= 1
 MINUTES ?= 10
+ACCOUNTS ?= 200
 
 faults: venv  ## Every fault with many seeds (SEEDS=20, FAULT=name, GENERATION=v4); writes docs/faults.md
 	@$(PY) -m tests.faults matrix --seeds $(SEEDS) --first $(FIRST) --fault "$(FAULT)" --generation "$(GENERATION)"
 
 soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
 	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(MINUTES) --generation "$(GENERATION)"
+
+accounts: venv  ## Many accounts on one streams process and on two, one of them killed (ACCOUNTS=200)
+	@$(PY) -m tests.faults accounts --accounts $(ACCOUNTS)
 
 check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
 	.venv/bin/ruff format --check .

@@ -63,7 +63,9 @@ class Configuration(BaseSettings):
     demo_opening_balance: Decimal = Field(
         Decimal("10000.00"), description="Opening balance of a new demo account, in USD."
     )
-    demo_account_at_sign_up: bool = Field(True, description="Open one demo account for every new client.")
+    demo_account_at_sign_up: bool = Field(
+        True, description="Open one demo account for every new client, where the venue is the simulator."
+    )
     demo_traders: bool = Field(
         True, description="In demo mode, demo clients trade by themselves so that the console is alive."
     )
@@ -83,6 +85,14 @@ class Configuration(BaseSettings):
     deriv_owner_token: str = Field(
         "",
         description="Token of the person our applications are registered to, for the venue's reports of our markup.",
+    )
+    deriv_oauth_url: str = Field(
+        "",
+        description="Address of the venue's OAuth2 server, without a path. Unset: the simulator's, or Deriv's where DERIV_URL or DERIV_REST_URL is set.",
+    )
+    deriv_redirect_urls: str = Field(
+        "",
+        description="Comma-separated addresses that clients may be sent back to after linking a Deriv account. In demo, unset: the reference client's.",
     )
     deriv_generation: Literal["v3", "v4"] = Field(
         "v4", description="The protocol generation that new accounts and the public prices speak."
@@ -139,6 +149,18 @@ class Configuration(BaseSettings):
             return f"http://127.0.0.1:{self.deriv_sim_port}"
         return self.deriv_rest_url or "https://api.derivws.com"
 
+    @property
+    def venue_oauth_url(self) -> str:
+        """Where a venue's user lets us in: at Deriv, or on this machine where the venue is the simulator."""
+        return self.deriv_oauth_url or (
+            self.venue_rest_url if self.is_simulated else "https://oauth.deriv.com"
+        )
+
+    @property
+    def redirect_urls(self) -> list[str]:
+        """The addresses that a venue's user may be sent back to, each to the letter."""
+        return [url.strip() for url in self.deriv_redirect_urls.split(",") if url.strip()]
+
     def dangers(self) -> list[str]:
         """What would be unsafe in production, a sentence each, saying how to mend it."""
         found = []
@@ -176,6 +198,10 @@ class Configuration(BaseSettings):
             found.append(
                 "DERIV_URL and DERIV_REST_URL are missing: production must not trade on the simulator. Set Deriv's address."
             )
+        if not all(url.startswith("https://") for url in self.redirect_urls):
+            found.append(
+                "DERIV_REDIRECT_URLS has an address that is not https: codes could be read on the way. List https addresses."
+            )
         if not self.metrics_token:
             found.append(
                 "METRICS_TOKEN is missing: anyone could read the metrics. Set one and give it to the scraper."
@@ -212,6 +238,9 @@ def configuration() -> Configuration:
         found.secret_key = found.secret_key or _kept(found.data_dir / "secret_key", 48)
         found.field_keys = found.field_keys or _kept(found.data_dir / "field_key", 32)
     found.public_url = found.public_url or f"http://localhost:{found.port}"
+    if found.demo and not found.deriv_redirect_urls:
+        here = (found.public_url, f"http://localhost:{found.port}", f"http://127.0.0.1:{found.port}")
+        found.deriv_redirect_urls = ",".join(f"{origin}/client/" for origin in dict.fromkeys(here))
     if found.graphql_introspection is None:
         found.graphql_introspection = found.demo
     return found

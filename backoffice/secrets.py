@@ -18,10 +18,13 @@ class UnreadableSecret(Exception):
 
 @lru_cache(maxsize=1)
 def _cipher() -> MultiFernet:
+    return MultiFernet(_ciphers())
+
+
+def _ciphers() -> list[Fernet]:
+    """One for each listed key, the newest first."""
     keys = [key.strip() for key in configuration().field_keys.split(",") if key.strip()]
-    return MultiFernet(
-        [Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys]
-    )
+    return [Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys]
 
 
 def seal(text: str) -> str:
@@ -35,6 +38,20 @@ def unseal(sealed: str) -> str:
         return _cipher().decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise UnreadableSecret("This was not sealed by this deployment.") from None
+
+
+def is_newest(sealed: str) -> bool:
+    """Whether it was sealed with the key that seals now."""
+    try:
+        _ciphers()[0].decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def reseal(sealed: str) -> str:
+    """The same secret, sealed with the newest key. :raises UnreadableSecret: if no listed key opens it."""
+    return seal(unseal(sealed))
 
 
 class EncryptedField(models.TextField):

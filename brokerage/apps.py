@@ -7,14 +7,19 @@ class BrokerageConfig(AppConfig):
     name = "brokerage"
 
     def ready(self) -> None:
+        from backoffice.documents import documents
         from backoffice.state_diagrams import state_diagrams
         from brokerage import states_document
         from brokerage.accounts import open_first_demo
+        from brokerage.deriv import calls_document
         from compliance.clients import opening_steps
 
         opening_steps.register("demo_account", open_first_demo)
         state_diagrams.register("trade", states_document.trade, order=30)
         state_diagrams.register("trading_account", states_document.trading_account, order=31)
-        state_diagrams.register("venue_line", states_document.venue_line, order=32)
-        state_diagrams.register("difference", states_document.difference, order=33)
-        state_diagrams.register("markup_report", states_document.markup_report, order=34)
+        state_diagrams.register("grant", states_document.grant, order=32)
+        state_diagrams.register("grant_request", states_document.grant_request, order=33)
+        state_diagrams.register("venue_line", states_document.venue_line, order=34)
+        state_diagrams.register("difference", states_document.difference, order=35)
+        state_diagrams.register("markup_report", states_document.markup_report, order=36)
+        documents.register("docs/deriv-calls.md", calls_document.render, order=40)

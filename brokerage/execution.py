@@ -77,6 +77,9 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
     except (MoveNotAllowed, trades.IdenticalInFlight):
         return _fresh(trade)
     trade = _purchase(trade, terms, deadline=deadline, now=now)
+    if trade.state == Trade.State.QUEUED:
+        # Nothing was bought: two that wake each other would ask the venue as fast as it answers. The sweep waits.
+        return trade
     # An identical one may have waited for this answer; the sweep would find it too, only later.
     for waiting in Trade.objects.queued().filter(account_id=trade.account_id).exclude(pk=trade.pk)[:5]:
         wake("trading.submit", waiting.pk)

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, venue
+from brokerage import account_states, accounts, venue
 from brokerage.deriv.errors import NotAuthorized, VenueError
 from brokerage.deriv.rest import RestClient
 from brokerage.deriv.types import Migration, VenueAccount
@@ -74,16 +74,16 @@ def move(account: TradingAccount, found: VenueAccount, *, by: By, at: datetime) 
     :raises MoveNotAllowed: if the account was closed meanwhile.
     """
     with transaction.atomic():
-        account = TradingAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+        account = account_states.locked(account.pk)
         if account.generation == V4:
             return account
         if account.state != TradingAccount.State.ACTIVE:
-            accounts.check_may_move(account, TradingAccount.State.ACTIVE)
+            account_states.check_may_move(account, TradingAccount.State.ACTIVE)
         account.old_login_id, account.login_id = account.login_id, found.login_id
         account.generation, account.migrated_at = V4, at
         account.state = TradingAccount.State.ACTIVE
         account.save()
-        accounts.record("trading_account.migrated", account, by=by, at=at, was=account.old_login_id)
+        account_states.record("trading_account.migrated", account, by=by, at=at, was=account.old_login_id)
     return account
 
 

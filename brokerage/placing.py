@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from backoffice import keys
-from backoffice.errors import DomainError, InvalidInput, KeyReused, NotAllowed, NotFound
+from backoffice.errors import DomainError, InvalidInput, KeyReused, NotFound
 from backoffice.logs import correlation
 from backoffice.models import User
 from backoffice.money import parse_amount
@@ -17,7 +17,6 @@ from backoffice.who import By
 from brokerage import accounts, gate, limits, markup, trades
 from brokerage.models import Instrument, Trade, TradingAccount
 from brokerage.models.trades import SECONDS
-from compliance.models import Membership
 from ledger import holds
 
 
@@ -267,8 +266,4 @@ def of_user(user: User, public_id: UUID) -> Trade:
 
 def check_may_act(user: User, account: TradingAccount) -> None:
     """:raises NotAllowed: if the user may look at this client's money but not trade with it."""
-    role = (
-        Membership.objects.filter(user=user, client=account.client_id).values_list("role", flat=True).first()
-    )
-    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
-        raise NotAllowed("You may look at this account, not trade on it.")
+    accounts.check_may_act(user, account.client_id)

@@ -4,7 +4,15 @@ from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
 from brokerage.execution import QUEUE_PATIENCE
-from brokerage.models import Difference, MarkupReport, Trade, TradingAccount, VenueLine
+from brokerage.models import (
+    Difference,
+    Grant,
+    GrantRequest,
+    MarkupReport,
+    Trade,
+    TradingAccount,
+    VenueLine,
+)
 
 
 def trade() -> StateDiagram:
@@ -48,7 +56,8 @@ def trading_account() -> StateDiagram:
     """A trading account, from the request to its closing."""
     return StateDiagram(
         title="Trading account",
-        about="`brokerage.models.TradingAccount.MOVES`; moved by the verbs of `brokerage.accounts`. No verb closes an account yet.",
+        about="`brokerage.models.TradingAccount.MOVES`; moved by the verbs of `brokerage.accounts`, "
+        "`brokerage.demo_accounts`, `brokerage.adopting` and `brokerage.grants`.",
         moves=TradingAccount.MOVES,
         first=TradingAccount.State.OPENING,
         waiting={
@@ -57,11 +66,54 @@ def trading_account() -> StateDiagram:
                 "`trading.sweep` wakes it again",
                 _words(TradingAccount.PATIENCE[TradingAccount.State.OPENING].length) + " from the request",
             ),
-            TradingAccount.State.ACTIVE: Waiting("`trading.unauthorized`, if the venue refuses its token"),
+            TradingAccount.State.ACTIVE: Waiting(
+                "`trading.unauthorized`, if the venue refuses its token, or the client, who takes it away"
+            ),
             TradingAccount.State.UNREACHABLE: Waiting(
-                "a new token (no edge offers this yet)",
-                patience=_words(TradingAccount.PATIENCE[TradingAccount.State.UNREACHABLE].length)
+                "the client, who links it again (`brokerage/linking.py`)",
+                "one that was only inactive at the venue comes back with `grants.sync`",
+                _words(TradingAccount.PATIENCE[TradingAccount.State.UNREACHABLE].length)
                 + " from the last balance heard",
+            ),
+            TradingAccount.State.UNLINKED: Waiting("the client, if they ever link it again"),
+        },
+    )
+
+
+def grant() -> StateDiagram:
+    """A grant, from the client's yes to its end."""
+    return StateDiagram(
+        title="Grant",
+        about="`brokerage.models.Grant.MOVES`; moved by `brokerage/linking.py`, `brokerage/grants.py` and "
+        "`brokerage/grant_states.py`, under its row lock, before any of its accounts is locked.",
+        moves=Grant.MOVES,
+        first=Grant.State.ACTIVE,
+        waiting={
+            Grant.State.ACTIVE: Waiting(
+                "the venue, which refuses it, or the client, who takes the last account away",
+                "`grants.refresh` has it renewed by `grants.renew` five minutes before its token runs out",
+            ),
+            Grant.State.REFUSED: Waiting(
+                "the client, who links the accounts again or takes them away",
+                patience=_words(Grant.PATIENCE[Grant.State.REFUSED].length) + " from the refusal",
+            ),
+        },
+    )
+
+
+def grant_request() -> StateDiagram:
+    """A request for a grant, from the way to the venue to its end."""
+    return StateDiagram(
+        title="Grant request",
+        about="`brokerage.models.GrantRequest.MOVES`; moved by `brokerage/grant_requests.py`, under its row lock. It is "
+        "marked used before the venue is asked.",
+        moves=GrantRequest.MOVES,
+        first=GrantRequest.State.PENDING,
+        waiting={
+            GrantRequest.State.PENDING: Waiting(
+                "the client, who comes back with a code",
+                "`grants.sweep_requests` lapses it after ten minutes",
+                _words(GrantRequest.PATIENCE[GrantRequest.State.PENDING].length) + " from the request",
             ),
         },
     )

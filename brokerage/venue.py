@@ -19,7 +19,7 @@ from backoffice.configuration import Configuration
 from backoffice.logs import correlation
 from brokerage.deriv import errors
 from brokerage.deriv.errors import AnswerTimeout, NotSent, OutcomeUnknown, VenueError
-from brokerage.deriv.opening import Addresses, Credentials
+from brokerage.deriv.opening import Addresses
 from brokerage.deriv.serial import from_json, to_json
 from brokerage.deriv.types import (
     ActiveSymbol,
@@ -33,11 +33,8 @@ from brokerage.deriv.types import (
     Sale,
     StatementLine,
 )
-from brokerage.models import TradingAccount
 
 PUBLIC: Final = "public"
-# The columns of an account that `credentials_of` reads.
-CREDENTIALS: Final = ("generation", "login_id", "token", "old_login_id", "migrated_at")
 # How much longer than the deadline the asker listens: an answer under way when time was up is still an answer.
 LISTEN_SECONDS: Final = 1.0
 T = TypeVar("T")
@@ -50,17 +47,6 @@ def addresses_of(config: Configuration) -> Addresses:
         v3_app_id=config.deriv_app_id,
         rest=config.venue_rest_url,
         v4_app_id=config.deriv_v4_app_id,
-    )
-
-
-def credentials_of(account: TradingAccount) -> Credentials:
-    """How to connect the account: its generation, its login, its token."""
-    return Credentials(
-        generation=account.generation,
-        login_id=account.login_id,
-        token=account.token,
-        old_login_id=account.old_login_id,
-        moved_at=0 if account.migrated_at is None else int(account.migrated_at.timestamp()),
     )
 
 
@@ -213,6 +199,11 @@ def profit_table(link: str, since: int, *, deadline: float) -> list[ProfitRow]:
 def statement(link: str, since: int | None = None, *, deadline: float) -> list[StatementLine]:
     """Every movement of the venue's balance, newest first, all pages."""
     return _each(StatementLine, ask(link, "statement", {"since": since}, deadline=deadline))
+
+
+def reset_demo_balance(link: str, *, deadline: float) -> None:
+    """Have a v3 demo account's balance brought back to where it began; one that is full already is `Refused`."""
+    ask(link, "reset_demo_balance", {}, deadline=deadline)
 
 
 def active_symbols(*, deadline: float) -> list[ActiveSymbol]:

@@ -86,6 +86,7 @@ class Instrument:
 class TradingAccount:
     id: strawberry.ID
     kind: str
+    generation: str = strawberry.field(description="Of Deriv's protocol: `v3` or `v4`.")
     login_id: str | None
     currency: str
     state: str
@@ -102,6 +103,7 @@ class TradingAccount:
         return TradingAccount(
             id=strawberry.ID(str(row.uuid)),
             kind=row.kind,
+            generation=row.generation,
             login_id=row.login_id or None,
             currency=currency,
             state=row.state,
@@ -273,7 +275,7 @@ class Query:
     @problem_as_error
     def trade(self, info: Info, id: strawberry.ID) -> Trade | None:
         user = user_of(info)
-        row = trades_with_relations().of_user(user).filter(uuid=_id(id)).first()
+        row = trades_with_relations().of_user(user).filter(uuid=id_of(id)).first()
         return Trade.of(row) if row else None
 
     @strawberry.field(description="Your trades, a page at a time.")
@@ -324,7 +326,7 @@ class Mutation:
     @problem_as_answer
     def sell_trade(self, info: Info, id: strawberry.ID, key: str) -> SellTradeResult:
         user = user_of(info)
-        row = placing.of_user(user, _id(id))
+        row = placing.of_user(user, id_of(id))
         placing.check_may_act(user, row.account)
         return TradeAnswer.of(placing.request_sale(row, by=By.user(user), at=timezone.now(), key=key))
 
@@ -332,12 +334,12 @@ class Mutation:
     @problem_as_answer
     def cancel_trade(self, info: Info, id: strawberry.ID, key: str) -> CancelTradeResult:
         user = user_of(info)
-        row = placing.of_user(user, _id(id))
+        row = placing.of_user(user, id_of(id))
         placing.check_may_act(user, row.account)
         return TradeAnswer.of(placing.withdraw(row, by=By.user(user), at=timezone.now(), key=key))
 
 
-def _id(given: str) -> uuid.UUID:
+def id_of(given: str) -> uuid.UUID:
     """A public id; what is not one names nothing, like an id that does not exist."""
     try:
         return uuid.UUID(given)
@@ -348,7 +350,7 @@ def _id(given: str) -> uuid.UUID:
 def _account(info: Info, given: strawberry.ID | None) -> db.TradingAccount:
     user = user_of(info)
     if given is not None:
-        return accounts.of_user(user, _id(given))
+        return accounts.of_user(user, id_of(given))
     rows = db.TradingAccount.objects.of_user(user).filter(is_default=True)
     row = rows.select_related("client", "cash", "stakes", "currency").order_by("pk").first()
     if row is None:
@@ -362,7 +364,7 @@ def _filtered(rows: TradeQuerySet, given: TradeFilter) -> TradeQuerySet:
     if given.symbol is not None:
         rows = rows.filter(instrument__symbol=given.symbol)
     if given.account is not None:
-        rows = rows.filter(account__uuid=_id(given.account))
+        rows = rows.filter(account__uuid=id_of(given.account))
     if given.is_final is not None:
         rows = (
             rows.filter(state__in=db.Trade.FINAL)

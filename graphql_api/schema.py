@@ -19,7 +19,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import brokerage, kernel, subscriptions
+from graphql_api import brokerage, grants, kernel, subscriptions
 
 log = logging.getLogger(__name__)
 MAX_DEPTH = 8
@@ -33,7 +33,7 @@ class Query(kernel.Query, brokerage.Query):
 
 
 @strawberry.type
-class Mutation(kernel.Mutation, brokerage.Mutation):
+class Mutation(kernel.Mutation, brokerage.Mutation, grants.Mutation):
     """What can be done."""
 
 

@@ -17,7 +17,7 @@ from backoffice.secrets import UnreadableSecret, seal, unseal
 from brokerage import models as db
 from compliance.models import Client
 from graphql_api import live
-from graphql_api.brokerage import Trade, TradeState, _id, trades_with_relations
+from graphql_api.brokerage import Trade, TradeState, id_of, trades_with_relations
 from graphql_api.viewer import NotAuthenticated, as_error
 
 PRESENT: Final = "present"
@@ -58,7 +58,7 @@ class Subscription:
         self, info: Info, id: strawberry.ID, after_version: int | None = None
     ) -> AsyncGenerator[TradeStatus, None]:
         try:
-            async with live.hub().listening([f"trade:{_id(id)}"]) as look:
+            async with live.hub().listening([f"trade:{id_of(id)}"]) as look:
                 seen = after_version
                 while True:
                     user = await _user(info)  # logged out or expired meanwhile: nothing more is told
@@ -115,7 +115,7 @@ def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[_Step], A
 
     :raises NotFound: if there is no such trade, or it is somebody else's.
     """
-    row = trades_with_relations().of_user(user).filter(uuid=_id(public_id)).first()
+    row = trades_with_relations().of_user(user).filter(uuid=id_of(public_id)).first()
     if row is None:
         raise NotFound("There is no such trade.", field="id")
     if seen is None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
     from redis import Redis
 
+    from tests.brokerage.deriv.running import SimulatorProcess
     from tests.running import LiveApp, Running
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
@@ -174,3 +175,22 @@ def app(deployment: "Running") -> "LiveApp":
     made = LiveApp(deployment).sign_up()
     made.wait_for_account()
     return made
+
+
+@pytest.fixture(scope="session")
+def _the_venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SimulatorProcess"]:
+    from tests.brokerage.deriv.running import SimulatorProcess
+
+    with SimulatorProcess(
+        tmp_path_factory.mktemp("the-venue") / "venue.sqlite3", 20, "--no-limits"
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def the_venue(_the_venue: "SimulatorProcess", settings: Any) -> Iterator["SimulatorProcess"]:
+    """The simulator as the deployment's venue, for verbs that ask it over HTTP; it behaves again afterwards."""
+    settings.CONFIG = settings.CONFIG.model_copy(update={"deriv_sim_port": _the_venue.port})
+    yield _the_venue
+    _the_venue.control("DELETE", "faults")
+    _the_venue.control("POST", "tokens", {"life_seconds": 3600})

@@ -25,13 +25,14 @@ from backoffice.configuration import ROOT
 from tests import world
 from tests.edges.api import LOG_IN, PLACE, SIGN_UP
 
+NO_LIMITS = "--no-limits"
 COMMANDS = {
     "web": ["web"],
     "workers": ["rundramatiq", "--processes", "1", "--threads", "6", "--skip-logging", "--path", str(ROOT)],
     "scheduler": ["scheduler"],
     "sequencer": ["sequencer"],
     "streams": ["streams"],
-    "simulator": ["deriv_simulator", "--speed", "10", "--no-limits"],
+    "simulator": ["deriv_simulator", "--speed", "10", NO_LIMITS],
 }
 
 # One for all, since making one costs more than most questions; no connection is kept, since processes are killed.
@@ -80,10 +81,11 @@ class Running:
         self.servers: Path | None = None  # the folder of servers of its own
 
     def start(self, *names: str) -> None:
+        """Start processes by name; `streams-2` is one more of the kind `streams`."""
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    [sys.executable, *self.commands[name]],
+                    [sys.executable, *self.commands[name.partition("-")[0]]],
                     env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
 
@@ -93,6 +95,9 @@ class Running:
         with suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
 
     def pause(self, name: str, paused: bool) -> None:
         """Have a process stand still, or go on."""
@@ -166,6 +171,16 @@ class Running:
         answer = self._simulator("GET", "received", params={"call": call, "login_id": login_id})
         rows: list[dict[str, Any]] = answer.json()["received"]
         return rows
+
+    def refused_for_rate(self) -> dict[str, int]:
+        """How many requests the simulator refused as one too many, by group."""
+        found: dict[str, int] = self._simulator("GET", "limits").json()
+        return found
+
+    def connections(self) -> dict[str, dict[str, int]]:
+        """How many connections each account has at the simulator now, and had at most at the same time."""
+        found: dict[str, dict[str, int]] = self._simulator("GET", "connections").json()
+        return found
 
     def books(self, login_id: str) -> dict[str, Any]:
         """The simulator's own books of an account."""
@@ -294,10 +309,13 @@ def running(folder: Path, blocker: Any) -> Iterator[Running]:
 
 
 @contextmanager
-def on_own_servers(folder: Path, blocker: Any, crashes: Path | None = None) -> Iterator[Running]:
+def on_own_servers(
+    folder: Path, blocker: Any, crashes: Path | None = None, *, limits: bool = False
+) -> Iterator[Running]:
     """All processes of a deployment, on a PostgreSQL and a Redis of their own that may be killed.
 
-    With a folder for `crashes`, the workers die at the steps that are armed there (`tests/faults/crashing.py`).
+    With a folder for `crashes`, the workers die at the steps that are armed there (`tests/faults/crashing.py`). With
+    `limits` the simulator enforces how often it may be asked.
     """
     data_dir = Path(tempfile.mkdtemp(prefix="nexus-faults-"))
     data_dir.chmod(0o711)
@@ -311,6 +329,8 @@ def on_own_servers(folder: Path, blocker: Any, crashes: Path | None = None) -> I
         known = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
         found = Running(folder, {name: database[name] for name in known}, urls)
         found.servers = data_dir
+        if limits:
+            found.commands["simulator"].remove(NO_LIMITS)
         if crashes is not None:
             from tests.faults.stage import worker_command
 

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+
 import fixtures
 from backoffice import roles
 from backoffice.models import Currency, User
 from backoffice.who import By
-from brokerage import accounts, placing, trades
-from brokerage.models import Instrument, Trade, TradingAccount
+from brokerage import accounts, adopting, linking, placing, trades
+from brokerage.deriv.types import VenueAccount
+from brokerage.models import Grant, GrantRequest, Instrument, Trade, TradingAccount
 from compliance import clients
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -45,7 +48,7 @@ def client(email: str = "", **given: Any) -> clients.Opening:
 def account(opening: clients.Opening | None = None, balance: str = "10000.00") -> TradingAccount:
     """A demo account that can trade: the venue opened it with this balance."""
     opening = opening or client()
-    found = TradingAccount.objects.get(client=opening.client)
+    found = TradingAccount.objects.get(client=opening.client, grant=None)
     number = next(_numbers)
     return accounts.confirm_opened(
         found,
@@ -55,6 +58,31 @@ def account(opening: clients.Opening | None = None, balance: str = "10000.00") -
         by=TESTER,
         at=NOW,
     )
+
+
+def granted(
+    opening: clients.Opening | None = None, balance: str = "500.00", kind: str = "real"
+) -> TradingAccount:
+    """An account at the venue that a grant of the client's brought, with tokens that nobody else has."""
+    opening = opening or client()
+    number = next(_numbers)
+    grant = Grant.objects.create(
+        client=opening.client, kind=Grant.Kind.OAUTH, access_token=f"granted-access-{number}",
+        refresh_token=f"granted-refresh-{number}", scopes="trade account_manage payment",
+        expires_at=NOW + timedelta(hours=1), granted_at=NOW,
+    )  # fmt: skip
+    login_id = f"{'CR' if kind == 'real' else 'VRTC'}8{number:06d}"
+    listed = VenueAccount(login_id, "USD", Decimal(balance), kind == "demo", True)
+    adopting.adopt(grant, (listed,), unlinked_too=True, by=TESTER, at=NOW)
+    return TradingAccount.objects.select_related("client", "grant").get(login_id=login_id)
+
+
+def request(opening: clients.Opening | None = None) -> GrantRequest:
+    """A client who has gone to the venue's sign-in and is not back."""
+    opening = opening or client()
+    address = settings.CONFIG.redirect_urls[0]
+    linking.begin(client=opening.client, user=opening.user, redirect_url=address, by=TESTER, at=NOW)
+    return GrantRequest.objects.latest("pk")
 
 
 def placed(on: TradingAccount | None = None, **given: Any) -> Trade:

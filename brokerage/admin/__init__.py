@@ -1,3 +1,14 @@
 """The brokerage's console: trades, trading accounts, instruments, and what they add to Home, search and the client's page."""
 
-from brokerage.admin import accounts, console, differences, gate, home, instruments, limits, markup, trades  # noqa: F401
+from brokerage.admin import (  # noqa: F401
+    accounts,
+    console,
+    differences,
+    gate,
+    grants,
+    home,
+    instruments,
+    limits,
+    markup,
+    trades,
+)

@@ -1,7 +1,9 @@
 """Trading accounts: what the venue says beside what our mirror says, and whether they may trade."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import redis
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -16,11 +18,13 @@ from backoffice.admin.filters import choice_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.who import By
 from brokerage import accounts, proofs
-from brokerage.admin import shown
+from brokerage.admin import links, shown
 from brokerage.admin.differences import proofs_table, statement_table
 from brokerage.admin.gate import gate_action
+from brokerage.admin.grants import grant_facts
 from brokerage.admin.limits import set_action
 from brokerage.models import Trade, TradingAccount
+from brokerage.streams import wire_log
 from compliance.models import Client
 from ledger.admin.shown import entries_text
 from ledger.models import Entry, Posting
@@ -47,7 +51,7 @@ class TradingAccountAdmin(ConsoleAdmin):
     list_display = ("name", "who", "kind", "state_shown", "balance", "at_venue", "why_shown")
     list_display_links = ("name",)
     list_select_related = ("client", "cash", "currency")
-    record_related = ("client", "cash", "stakes", "currency")
+    record_related = ("client", "cash", "stakes", "currency", "grant")
     ordering = ("-id",)
     search_fields = ("login_id",)
     search_help_text = "Client or log-in id"
@@ -132,6 +136,8 @@ class TradingAccountAdmin(ConsoleAdmin):
                     ("Venue", f"{row.venue.capitalize()}, protocol {row.generation}"),
                     ("Markup", show.percent(row.markup_rate) if row.markup_rate is not None else "The client's"),
                 ]),
+                *links.facts_of(row),
+                ("Who lets us in?", [*grant_facts(row.grant), ("The venue said", row.problem_code or "Nothing against it")]),
                 ("When?", [("Asked for", show.at(row.requested_at)), ("Opened", show.at(row.opened_at))]),
                 ("Where in the ledger?", [
                     ("Cash", record_link(cash, "Mirror of the venue's balance")),
@@ -150,9 +156,29 @@ class TradingAccountAdmin(ConsoleAdmin):
             tabs.append(Tab("The venue's statement", lambda: statement_table(row)))
         if request.user.has_perm("brokerage.view_statementproof"):
             tabs.append(Tab("Proofs", lambda: proofs_table(row)))
+        if request.user.has_perm("brokerage.view_wire"):
+            tabs.append(Tab("Messages with the venue", lambda: wire_table(row)))
         if request.user.has_perm("ledger.view_entry"):
             tabs.append(Tab("Journal entries", lambda: entries_text(latest_entries(row))))
         return tabs
+
+
+def wire_table(account: TradingAccount) -> SafeString:
+    """The last messages with the venue, newest first, secrets masked."""
+    try:
+        messages = wire_log.latest(str(account.pk))
+    except redis.RedisError:
+        return format_html('<p class="c-empty">{}</p>', "The messages cannot be read at the moment.")
+    return show.table(
+        ["When", "Who", "What", "Message"],
+        [
+            [show.at(datetime.fromtimestamp(one.at, UTC)), "We" if one.direction == "out" else "The venue",
+             show.badge("Error", show.WRONG) if one.is_error else one.call,
+             format_html('<code class="c-wire">{}</code>', one.text)]
+            for one in messages
+        ],
+        empty="No message in the last day. They appear here as they are exchanged; prices are left out.",
+    )  # fmt: skip
 
 
 def latest_entries(account: TradingAccount) -> list[Entry]:

@@ -12,7 +12,7 @@ from backoffice.admin.unfinished import tally
 from brokerage.admin import shown
 from brokerage.admin.accounts import accounts_table, trades_table
 from brokerage.admin.trades import TRADE, found
-from brokerage.models import Difference, Trade, TradingAccount, VenueLine
+from brokerage.models import Difference, Grant, GrantRequest, Trade, TradingAccount, VenueLine
 
 ACCOUNT = TradingAccount._meta.label_lower
 
@@ -114,6 +114,8 @@ for _number, _kind in enumerate([
     Unfinished(VenueLine, "Statement lines", "brokerage.view_difference", ("account",),
                lambda line: record_link(line.account, f"{line} of {line.account.login_id}")),
     Unfinished(TradingAccount, "Trading accounts", "brokerage.view_tradingaccount"),
+    Unfinished(Grant, "Grants", "brokerage.view_grant"),
+    Unfinished(GrantRequest, "Grant requests", "brokerage.view_grantrequest"),
 ]):  # fmt: skip
     ports.unfinished.register(_kind.model._meta.label_lower, _kind, order=10 + _number)
 
@@ -138,7 +140,21 @@ _WORDS: dict[str, Any] = {
     "trade.reconciliation_requested": "Asked to be looked up at the venue",
     "trading_account.requested": "Trading account asked for",
     "trading_account.opened": "Trading account opened at the venue",
-    "trading_account.unreachable": "The venue refuses the account's token",
+    "trading_account.unreachable": lambda payload: f"Cannot be reached: {payload['code']}",
+    "trading_account.granted": "Under a grant of the client's",
+    "trading_account.unlinked": "Taken away by the client",
+    "trading_account.made_default": "Made the default account",
+    "trading_account.reset_requested": "Reset of the demo balance asked for",
+    "trading_account.reset": "Demo balance reset at the venue",
+    "trading_account.reset_refused": lambda payload: f"Demo balance not reset: {payload['code']}",
+    "trading_account.closed": "Closed",
+    "grant.begun": "Sent to the venue's sign-in",
+    "grant.completed": "Given by the client",
+    "grant.failed": lambda payload: f"Came to nothing: {payload['code']}",
+    "grant.lapsed": "Nobody came back in time",
+    "grant.renewed": "Token renewed",
+    "grant.refused": lambda payload: f"Refused by the venue: {payload['code']}",
+    "grant.ended": "Ended with its last account",
     "trading_account.outside_activity": "Moved at the venue, not through us",
     "trading_account.proof_requested": "Asked to be proved against the statement",
     "trading_account.proved": lambda payload: f"Compared with the venue's statement: {payload['result']}",

@@ -28,6 +28,7 @@ ACCOUNT_TONES: Final = {
     TradingAccount.State.OPENING: show.WAITING,
     TradingAccount.State.ACTIVE: show.DONE,
     TradingAccount.State.UNREACHABLE: show.MINE,
+    TradingAccount.State.UNLINKED: show.WAITING,
     TradingAccount.State.CLOSED: show.WAITING,
 }
 UNITS: Final = {"t": "tick", "s": "second", "m": "minute", "h": "hour", "d": "day"}

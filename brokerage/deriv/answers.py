@@ -84,6 +84,14 @@ def flag(fields: Fields, name: str) -> bool:
     return value == 1
 
 
+def truth(fields: Fields, name: str) -> bool:
+    """A flag that is written as true or false."""
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is neither true nor false")
+    return value
+
+
 def maybe(parse: Callable[[Fields, str], T], fields: Fields, name: str) -> T | None:
     """``None`` for a field that is absent or null."""
     return None if fields.get(name) is None else parse(fields, name)

@@ -53,6 +53,10 @@ class DerivClient(Protocol):
     def is_up(self) -> bool:
         """Whether requests can be sent."""
 
+    @property
+    def heard_at(self) -> float:
+        """When the last frame came, or the connection was opened: Unix seconds by this machine's clock."""
+
     async def wait_lost(self) -> None:
         """Return as soon as the connection is gone, for whatever reason."""
 
@@ -160,6 +164,9 @@ class DerivClient(Protocol):
 
     async def follow_site_status(self) -> Stream[SiteStatus] | None:
         """The present status first, then each change; ``None`` where the generation does not tell."""
+
+    async def reset_demo_balance(self) -> None:
+        """Bring a demo account back to the balance it began with, where the socket can; v4 does it over HTTP."""
 
     async def logout(self) -> None: ...
 

@@ -3,59 +3,35 @@
 The venue is not trusted: whatever it sends, the reading task goes on. A frame that answers a call wrongly fails
 that call; a frame nobody asked for is counted and dropped. A connection that no longer answers pings within the
 time allowed is dead, also if TCP does not say so.
+
+Where an ``Admission`` is given, every request asks it first. Between its yes and the wire stands the last look alone.
 """
 
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from brokerage.deriv.budgets import Admission, admitted
 from brokerage.deriv.errors import (
     AnswerTimeout,
     ConnectionLost,
     MalformedAnswer,
-    NotAuthorized,
     NotSent,
     from_answer,
 )
+from brokerage.deriv.settings import Counters, Direction, Frame, Hook, Settings
 from brokerage.deriv.subscription import Subscription
 from brokerage.deriv.wire import NotJson, decode, encode, redact
 
 logger = logging.getLogger(__name__)
-
-Frame = dict[str, Any]
-Direction = Literal["in", "out"]
-Hook = Callable[[Direction, Frame], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Times in seconds, sizes in bytes or frames."""
-
-    connect_timeout: float = 10.0
-    call_timeout: float = 10.0
-    ping_every: float = 30.0
-    pong_within: float = 5.0
-    max_frame: int = 1024 * 1024
-    queue: int = 1000
-    proxy: str | None = None
-    """The address of an HTTP or SOCKS proxy; none is taken from the environment."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What was received and could not be used."""
-
-    unreadable: int = 0
-    unexpected: int = 0
-    malformed: int = 0
-    hook_failures: int = 0
 
 
 @dataclass(slots=True)
@@ -70,12 +46,19 @@ class _Pending:
 class Connection:
     """One open socket: calls with their answers, streams, and the heartbeat that notices its end."""
 
-    def __init__(self, socket: ClientConnection, settings: Settings, on_message: Hook | None = None) -> None:
-        """Takes over an open socket. Use ``open_connection``."""
+    def __init__(
+        self,
+        socket: ClientConnection,
+        settings: Settings,
+        on_message: Hook | None = None,
+        admission: Admission | None = None,
+    ) -> None:
+        """Takes over an open socket. Use ``dialing.open_connection``."""
         self.settings = settings
         self.counters = Counters()
         self._socket = socket
-        self._on_message = on_message
+        self._on_message, self._admission = on_message, admission
+        self.heard_at = time.time()
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._streams: dict[int, Subscription[Any]] = {}
@@ -104,7 +87,8 @@ class Connection:
         ``last_look`` is called when nothing else stands between the request and the wire; what it raises keeps
         the request from being sent.
 
-        Raises ``NotSent`` if nothing was sent, ``ConnectionLost``, ``AnswerTimeout`` or ``MalformedAnswer`` if the
+        Raises ``RetryLater`` (``BUDGET``) if there was no room for it in time, ``NotSent`` if nothing was sent,
+        ``ConnectionLost``, ``AnswerTimeout`` or ``MalformedAnswer`` if the
         outcome is unknown, and the exception of ``errors.from_answer`` if the venue says no.
         """
         return await self._exchange(request, msg_types, None, timeout, last_look)
@@ -126,15 +110,30 @@ class Connection:
         last_look: Callable[[], None] | None = None,
     ) -> Frame:
         call = next(iter(request))
+        seconds = self.settings.call_timeout if timeout is None else timeout
+        self._check_up(call)
+        async with admitted(self._admission, call, seconds, urgent=subscription is not None):
+            self._check_up(call)
+            return await self._send(request, msg_types, subscription, seconds, last_look)
+
+    def _check_up(self, call: str) -> None:
         if not self.is_up:
             raise NotSent("NotConnected", f"there is no connection for {call}")
-        number = next(self._numbers)
+
+    async def _send(
+        self,
+        request: Frame,
+        msg_types: tuple[str, ...],
+        subscription: Subscription[Any] | None,
+        seconds: float,
+        last_look: Callable[[], None] | None,
+    ) -> Frame:
+        call, number = next(iter(request)), next(self._numbers)
         frame = {**request, "req_id": number}
         text = encode(frame)
         future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._pending[number] = _Pending(call, frozenset(msg_types or (call,)), future, subscription)
         self._tell("out", frame)
-        seconds = self.settings.call_timeout if timeout is None else timeout
         try:
             async with asyncio.timeout(seconds):
                 if last_look is not None:
@@ -175,6 +174,7 @@ class Connection:
             self.counters.unreadable += 1
             logger.warning("a frame from the venue is unreadable and dropped (%d bytes)", len(message))
             return
+        self.heard_at = time.time()
         self._tell("in", frame)
         number = frame.get("req_id")
         pending = self._pending.pop(number, None) if type(number) is int else None
@@ -308,23 +308,3 @@ class Connection:
             logger.info("the socket did not close in order: %r", error)
             self._socket.transport.abort()
         await asyncio.gather(self._reader, self._heart, *forgetting, return_exceptions=True)
-
-
-async def open_connection(url: str, settings: Settings, on_message: Hook | None = None) -> Connection:
-    """Connect. Raises ``NotAuthorized`` if the venue turns the application away, else ``NotSent``."""
-    try:
-        socket = await connect(
-            url,
-            open_timeout=settings.connect_timeout,
-            ping_interval=None,  # the protocol's own ping also proves that the venue behind the proxy is alive
-            max_size=settings.max_frame,
-            compression=None,
-            proxy=settings.proxy,
-        )
-    except InvalidStatus as error:
-        if error.response.status_code in (401, 403):
-            raise NotAuthorized("InvalidAppID", "the venue does not accept this application") from error
-        raise NotSent("NotConnected", f"the venue answered {error.response.status_code}") from error
-    except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise NotSent("NotConnected", f"no connection: {type(error).__name__}") from error
-    return Connection(socket, settings, on_message)

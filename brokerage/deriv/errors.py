@@ -59,6 +59,10 @@ class SaleRefused(Refused):
     """This contract cannot be sold (now). It stays as it was; look at its present state."""
 
 
+class RequestUsed(Refused):
+    """A payment was accepted under this ``request_id`` before, and this one was not made. Look what became of the first."""
+
+
 class NotAuthorized(VenueError):
     """The token is missing, invalid or may not do this. Nothing was done; authorize again or ask for a new token."""
 
@@ -83,7 +87,8 @@ class FellBehind(VenueError):
     """Our side read a stream too slowly and its queue is full. Subscribe again: the stream has a gap."""
 
 
-RETRY_LATER = frozenset({"RateLimit", "CallError", "InternalServerError"})
+RATE_LIMIT = "RateLimit"
+RETRY_LATER = frozenset({RATE_LIMIT, "CallError", "InternalServerError"})
 MAYBE_DONE = frozenset({"CallError", "InternalServerError"})
 REPRICE = frozenset({"PriceMoved", "InvalidContractProposal"})
 NOT_AUTHORIZED = frozenset({"AuthorizationRequired", "InvalidToken", "PermissionDenied", "InvalidAppID"})
@@ -115,6 +120,36 @@ REFUSED = frozenset(
         "RefundBuyForMissingData",
         "StakeLimits",
         "UnrecognisedRequest",
+    }
+)
+# What a payment or a bulk purchase over HTTP is refused with for certain. ``RequestIDUsed`` has a class of its own.
+PAYMENT_REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "AccountNotFound",
+        "AgentCurrencyUnsupported",
+        "AgentIDInvalid",
+        "AgentInactive",
+        "AgentNotFound",
+        "AgentSelfTransfer",
+        "AgentSelfWithdraw",
+        "BadInputRequest",
+        "ClientCountryUnsupported",
+        "FieldIsRequired",
+        "InputError",
+        "InvalidOTP",
+        "InvalidRequestIDFormat",
+        "NicknameNotFound",
+        "NoClientWallet",
+        "OtpRateLimitExceeded",
+        "OtpValidationRateLimitExceeded",
+        "Unauthorized",
+        "UnauthorizedAccess",
+        "ValidationError",
+        "VerificationCodeFormatInvalid",
+        "WalletFundsInsufficient",
+        "WithdrawalAmountMaximum",
+        "WithdrawalAmountMinimum",
     }
 )
 

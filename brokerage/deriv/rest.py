@@ -7,14 +7,16 @@ shown to clients, and tokens never appear in an error.
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Fields
-from brokerage.deriv.connection import Hook
+from brokerage.deriv.budgets import Admission, admitted
 from brokerage.deriv.errors import (
+    PAYMENT_REFUSED,
+    RATE_LIMIT,
     AnswerTimeout,
     ConnectionLost,
     MalformedAnswer,
@@ -22,9 +24,13 @@ from brokerage.deriv.errors import (
     NotSent,
     OutcomeUnknown,
     Refused,
+    RequestUsed,
     RetryLater,
     VenueError,
 )
+from brokerage.deriv.rest_agents import AgentCalls
+from brokerage.deriv.rest_applications import ApplicationCalls
+from brokerage.deriv.settings import Hook
 from brokerage.deriv.types import Migration, StatementLine, VenueAccount
 from brokerage.deriv.wire import NotJson, decode, encode, redact
 
@@ -37,7 +43,7 @@ PAGE: Final = 999
 MIGRATIONS: Final = ("complete", "pending", "failed", "not_applicable")
 
 
-class RestClient:
+class RestClient(AgentCalls, ApplicationCalls):
     """Asks as the holder of one token. ``base`` is the venue's address without a path.
 
     Every method raises a ``VenueError`` and nothing else for what the venue or the network does: ``NotSent`` if
@@ -53,8 +59,9 @@ class RestClient:
         *,
         on_message: Hook | None = None,
         timeout: float = TIMEOUT_SECONDS,
+        admission: Admission | None = None,
     ) -> None:
-        self._on_message = on_message
+        self._on_message, self._admission, self._timeout = on_message, admission, timeout
         self._http = httpx.AsyncClient(
             base_url=base,
             headers={"Deriv-App-ID": app_id, "Authorization": f"Bearer {token}"},
@@ -142,11 +149,26 @@ class RestClient:
     # ── one exchange ─────────────────────────────────────────────────────────────────────────────────
 
     async def _ask(
-        self, method: str, path: str, parse: Callable[[Fields], T], sent: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Fields], T],
+        sent: dict[str, Any] | None = None,
+        *,
+        pays: bool = False,
     ) -> T:
-        what = f"{method} {path.partition('?')[0]}"
+        """``pays``: it moves money, so only what is known to be a refusal is one."""
+        async with admitted(self._admission, path.partition("?")[0].rpartition("/")[2], self._timeout):
+            return await self._exchange(method, path, parse, sent, pays)
+
+    async def _exchange(
+        self, method: str, path: str, parse: Callable[[Fields], T], sent: dict[str, Any] | None, pays: bool
+    ) -> T:
+        bare, _, query = path.partition("?")
+        what = f"{method} {bare}"
         if self._on_message is not None:
-            self._on_message("out", {what: redact(sent or {})})
+            asked = {"query": dict(parse_qsl(query))} if query else {}
+            self._on_message("out", {what: redact(sent or {}), **asked})
         content = None if sent is None else encode(sent)
         headers = {} if sent is None else {"Content-Type": "application/json"}
         try:
@@ -162,7 +184,7 @@ class RestClient:
         if self._on_message is not None:
             self._on_message("in", {what: redact(found_body), "status": answer.status_code})
         if answer.is_error:
-            raise _refusal(answer.status_code, found_body, what, acts=method != "GET")
+            raise _refusal(answer.status_code, found_body, what, acts=method != "GET", pays=pays)
         try:
             return parse(found_body)
         except ValueError as found:
@@ -188,20 +210,27 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     return body
 
 
-def _refusal(status: int, body: Fields, what: str, *, acts: bool) -> VenueError:
+def _refusal(status: int, body: Fields, what: str, *, acts: bool, pays: bool) -> VenueError:
     """The error for an answer that is none: its status says what it means, its code is for people."""
     said = body.get("errors")
     first = said[0] if isinstance(said, list) and said and isinstance(said[0], dict) else {}
+    detail = first.get("detail")
     told = {name: text for name, text in first.items() if isinstance(text, str)}
+    if isinstance(detail, dict) and isinstance(detail.get("message"), str):
+        told["message"] = detail["message"]
     code, message, field = told.get("code", f"HTTP{status}"), told.get("message", what), told.get("field")
     if status in (401, 403):
         return NotAuthorized(code, message, field=field)
     if status == 429:
-        return RetryLater(code, message, field=field)
+        return RetryLater(RATE_LIMIT, message, field=field)
     if status >= 500:
         # Its own machinery failed, perhaps after it had acted.
         return (OutcomeUnknown if acts else RetryLater)(code, message, field=field)
-    return Refused(code, message, field=field)
+    if pays and code == "RequestIDUsed":
+        return RequestUsed(code, message, field=field)
+    if pays and code not in PAYMENT_REFUSED:
+        return OutcomeUnknown(code, message, field=field)
+    return Refused(code, message, detail if isinstance(detail, dict) else None, field)
 
 
 def _account(row: Fields) -> VenueAccount:

@@ -6,8 +6,9 @@ from typing import Any, Self, TypeVar
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Dialect
-from brokerage.deriv.connection import Connection, Counters, Frame
-from brokerage.deriv.errors import MalformedAnswer
+from brokerage.deriv.connection import Connection
+from brokerage.deriv.errors import MalformedAnswer, Refused
+from brokerage.deriv.settings import Counters, Frame
 from brokerage.deriv.subscription import Subscription
 from brokerage.deriv.types import (
     ActiveSymbol,
@@ -48,6 +49,10 @@ class SocketClient:
         return self._connection.is_up
 
     @property
+    def heard_at(self) -> float:
+        return self._connection.heard_at
+
+    @property
     def counters(self) -> Counters:
         """What was received and could not be used."""
         return self._connection.counters
@@ -83,6 +88,9 @@ class SocketClient:
         return subscription
 
     # ── account ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def reset_demo_balance(self) -> None:
+        raise Refused("NotOnThisSocket", "This generation resets a demo balance over HTTP.")
 
     async def logout(self) -> None:
         await self._connection.call({"logout": 1})

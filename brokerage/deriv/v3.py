@@ -5,10 +5,20 @@ from urllib.parse import urlencode
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Dialect, Fields
-from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
+from brokerage.deriv.budgets import Admission, Allowance, Budgets
+from brokerage.deriv.connection import Connection
+from brokerage.deriv.dialing import open_connection
+from brokerage.deriv.settings import Hook, Settings
 from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
-from brokerage.deriv.types import ActiveSymbol, Authorization, MarkupLine, SiteStatus, StatementLine
+from brokerage.deriv.types import (
+    ActiveSymbol,
+    Authorization,
+    CallLimits,
+    MarkupLine,
+    SiteStatus,
+    StatementLine,
+)
 
 
 def _listed(row: Fields) -> ActiveSymbol:
@@ -32,6 +42,32 @@ DIALECT = Dialect(
     exit="exit_tick",
     listed=_listed,
 )
+
+
+# What Deriv documents; `website_status` tells the limits in force, see `told`.
+BUDGETS = Budgets(
+    groups={
+        "proposal": "pricing",
+        "proposal_open_contract": "pricing",
+        "portfolio": "outcome",
+        "profit_table": "outcome",
+        "statement": "outcome",
+    },
+    allowances={
+        "general": Allowance(180, reserved=30),
+        "pricing": Allowance(80, reserved=8),
+        "outcome": Allowance(25),
+    },
+)
+
+
+def told(limits: CallLimits) -> dict[str, int]:
+    """How many requests a minute the venue takes now, by group."""
+    return {
+        "general": limits.general_per_minute,
+        "pricing": limits.pricing_per_minute,
+        "outcome": limits.outcome_per_minute,
+    }
 
 
 class V3Client(SocketClient):
@@ -62,12 +98,20 @@ class V3Client(SocketClient):
     async def older_statement(self, since: int | None = None) -> tuple[StatementLine, ...]:
         return ()
 
+    async def reset_demo_balance(self) -> None:
+        await self._ask({"topup_virtual": 1}, lambda frame: answers.obj(frame, "topup_virtual"))
+
     async def follow_site_status(self) -> Subscription[SiteStatus]:
         return await self._follow({"website_status": 1}, answers.site_status)
 
 
 async def connect(
-    url: str, app_id: int, *, settings: Settings | None = None, on_message: Hook | None = None
+    url: str,
+    app_id: int,
+    *,
+    settings: Settings | None = None,
+    on_message: Hook | None = None,
+    admission: Admission | None = None,
 ) -> V3Client:
     """Open a connection, not yet authorized. ``url`` ends in ``/websockets/v3``, without a query.
 
@@ -75,7 +119,7 @@ async def connect(
     connection, ``NotAuthorized`` if the venue does not know the application.
     """
     address = f"{url}?{urlencode({'app_id': app_id})}"
-    return V3Client(await open_connection(address, settings or Settings(), on_message))
+    return V3Client(await open_connection(address, settings or Settings(), on_message, admission))
 
 
 if TYPE_CHECKING:

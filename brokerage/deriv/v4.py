@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 from brokerage.deriv import answers
 from brokerage.deriv.answers import Dialect, Fields
-from brokerage.deriv.connection import Connection, Hook, Settings, open_connection
+from brokerage.deriv.budgets import Admission, Allowance, Budgets
+from brokerage.deriv.connection import Connection
+from brokerage.deriv.dialing import open_connection
+from brokerage.deriv.settings import Hook, Settings
 from brokerage.deriv.socket_client import SocketClient
 from brokerage.deriv.subscription import Subscription
 from brokerage.deriv.types import ActiveSymbol, SiteStatus, StatementLine
@@ -36,6 +39,29 @@ DIALECT = Dialect(
 )
 
 
+# What Deriv documents; no call tells the limits in force. Requests over HTTP are `general` ones.
+BUDGETS = Budgets(
+    groups={
+        "proposal": "trading",
+        "proposal_open_contract": "trading",
+        "buy": "trading",
+        "sell": "trading",
+        "portfolio": "outcome",
+        "profit_table": "outcome",
+        "balance": "account",
+        "statement": "account",
+        "ping": "ping",
+    },
+    allowances={
+        "trading": Allowance(360, reserved=60),
+        "outcome": Allowance(30),
+        "account": Allowance(100),
+        "general": Allowance(220, reserved=30),
+        "ping": Allowance(10, seconds=1),
+    },
+)
+
+
 class V4Client(SocketClient):
     """``DerivClient`` over generation v4."""
 
@@ -58,12 +84,14 @@ async def connect(
     older: Older | None = None,
     settings: Settings | None = None,
     on_message: Hook | None = None,
+    admission: Admission | None = None,
 ) -> V4Client:
     """Open the socket at an address of ``RestClient.socket_address``, or the public one.
 
     Raises ``NotSent`` if there is no connection, ``NotAuthorized`` if the address is used, old or false.
     """
-    return V4Client(await open_connection(address, settings or Settings(), on_message), older)
+    connection = await open_connection(address, settings or Settings(), on_message, admission)
+    return V4Client(connection, older)
 
 
 if TYPE_CHECKING:

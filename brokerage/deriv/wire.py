@@ -15,7 +15,18 @@ MAX_EXPONENT = 40
 
 # The address of a v4 socket carries its password; copy_start and copy_stop carry the trader's token.
 SECRET_FIELDS = frozenset(
-    {"authorize", "copy_start", "copy_stop", "token", "tokens", "oauth_token", "otp", "password", "url"}
+    {
+        "authorize",
+        "copy_start",
+        "copy_stop",
+        "token",
+        "tokens",
+        "oauth_token",
+        "otp",
+        "password",
+        "url",
+        "verification_code",
+    }
 )
 NOT_SHOWN = "<not shown>"
 

@@ -4,6 +4,7 @@ from brokerage.models.accounts import TradingAccount
 from brokerage.models.differences import Difference
 from brokerage.models.funding import Funding
 from brokerage.models.gate import OrderGate
+from brokerage.models.grants import Grant, GrantRequest
 from brokerage.models.instruments import Instrument
 from brokerage.models.limits import TradeLimit
 from brokerage.models.markup import MarkupReport
@@ -13,6 +14,8 @@ from brokerage.models.trades import Trade
 __all__ = [
     "Difference",
     "Funding",
+    "Grant",
+    "GrantRequest",
     "Instrument",
     "MarkupReport",
     "OrderGate",

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from brokerage.connections import LinkFacts
+from brokerage.deriv.budgets import ASKED_UNTIL
 from brokerage.deriv.client import DerivClient
 from brokerage.deriv.errors import ConnectionLost, NotAuthorized, NotSent, VenueError
 from brokerage.deriv.serial import from_json, to_json
@@ -43,15 +46,30 @@ class Link:
         self._gate = gate
         self._is_private, self._lease, self._connect, self._report = is_private, lease, connect, report
         self._client: DerivClient | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._ended: dict[int, None] = {}
         self._running: set[int] = set()
         self._site = ""
         self._is_over = False
         self.connections = 0
+        self.since = time.time()
+        # Questions taken off the list for this link and not answered yet.
+        self.in_flight = 0
 
     @property
     def is_up(self) -> bool:
         return self._client is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody would notice if another process had it: no question and no running contract."""
+        return not self.in_flight and not self._running
+
+    @property
+    def facts(self) -> LinkFacts:
+        """How the connection is, for people."""
+        heard_at = self._client.heard_at if self._client is not None else None
+        return LinkFacts(self.is_up, self.since, self.connections, heard_at)
 
     async def run(self) -> None:
         """Connect, and reconnect with growing pauses, until cancelled or the venue refuses the token."""
@@ -61,6 +79,7 @@ class Link:
             try:
                 client = await self._connect()
                 self._client, self.connections, pause = client, self.connections + 1, FIRST_PAUSE_SECONDS
+                self.since = time.time()
                 log.info("venue link is up", extra={"link": self.name, "connections": self.connections})
                 await self._report("up", self.name)
                 await self._follow(client)
@@ -77,7 +96,9 @@ class Link:
             finally:
                 self._client = None
                 if client is not None:
-                    await asyncio.shield(client.close())
+                    self.since = time.time()
+                    self._closing = asyncio.create_task(client.close())
+                    await asyncio.shield(self._closing)
             # Spread out, so that a thousand accounts do not come back in the same instant.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -88,7 +109,7 @@ class Link:
             await self._client.close()
 
     async def end(self, running: asyncio.Task[None]) -> None:
-        """Cancel the task of `run` and wait until it is over.
+        """Cancel the task of `run` and wait until it is over and the connection is closed.
 
         The Redis client takes a cancellation for itself at times and goes on, and a task group whose members go on is
         waited for for ever. A connection that is closed ends them all, so after a second it is.
@@ -100,6 +121,9 @@ class Link:
             if not running.done():
                 log.warning("venue link did not end when cancelled", extra={"link": self.name})
                 await self.hang_up()
+        # Cancelled once more while it closed the connection, it was over before the connection was.
+        if self._closing is not None:
+            await asyncio.wait([self._closing])
 
     async def _follow(self, client: DerivClient) -> None:
         """Read what the venue says by itself until the connection ends."""
@@ -122,6 +146,7 @@ class Link:
         async for site in statuses:
             self._site = site.status
             await self._report("site", self.name, site.status)
+            await self._report("limits", self.name, site.limits)
 
     async def _follow_contracts(self, client: DerivClient) -> None:
         states = aiter(await client.follow_contracts())
@@ -154,9 +179,14 @@ class Link:
             await self._report("quote", self.name, to_json(state))
 
     async def answer(
-        self, call: str, arguments: Mapping[str, Any], *, still_wanted: Callable[[], bool]
+        self,
+        call: str,
+        arguments: Mapping[str, Any],
+        *,
+        still_wanted: Callable[[], bool],
+        until: float | None = None,
     ) -> Any:
-        """Ask the venue one question.
+        """Ask the venue one question. `until` is its deadline by the event loop's clock, for whoever has to wait.
 
         A purchase or a sale gets a last look, with nothing between it and the wire: the lease is ours, the deadline
         ahead, and the order gate, freshly read, lets it through. Nothing is bought while the venue is updating: it
@@ -164,8 +194,10 @@ class Link:
 
         :raises Halted: if the order gate lets it not through; nothing was sent.
         :raises NotSent: if there is no connection, no lease, or it is too late; nothing was sent.
+        :raises RetryLater: `BUDGET` if the account has asked too often to ask this in time; nothing was sent.
         :raises VenueError: what the venue answered.
         """
+        ASKED_UNTIL.set(until)
         client = self._client
         if client is None:
             raise NotSent("NO_CONNECTION", "The connection to the venue is down.")
@@ -228,6 +260,11 @@ async def _statement(client: DerivClient, given: Mapping[str, Any]) -> Any:
     return lines + [to_json(line) for line in await client.older_statement(since)]
 
 
+async def _reset_demo_balance(client: DerivClient, given: Mapping[str, Any]) -> Any:
+    await client.reset_demo_balance()
+    return None
+
+
 async def _active_symbols(client: DerivClient, given: Mapping[str, Any]) -> Any:
     return [to_json(row) for row in await client.active_symbols()]
 
@@ -258,6 +295,7 @@ _CALLS: Final[Mapping[str, Callable[[DerivClient, Mapping[str, Any]], Awaitable[
     "portfolio": _portfolio,
     "profit_table": _profit_table,
     "statement": _statement,
+    "reset_demo_balance": _reset_demo_balance,
     "active_symbols": _active_symbols,
     "contracts_for": _contracts_for,
 }

@@ -1,4 +1,4 @@
-"""The `streams` process: leases accounts, keeps their links, and carries questions and answers over Redis."""
+"""The `streams` process: keeps the links it holds, and carries questions and answers over Redis."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from django.db import DatabaseError, close_old_connections
@@ -17,14 +18,15 @@ from backoffice.cache import async_redis
 from backoffice.heartbeat import beat, own_name
 from backoffice.logs import correlation
 from backoffice.wake import wake
-from brokerage import connections, gate, venue
-from brokerage.deriv.client import DerivClient
+from brokerage import accounts, connections, gate
+from brokerage.deriv import v3
 from brokerage.deriv.errors import MalformedAnswer, NotSent, VenueError
 from brokerage.deriv.opening import Credentials
+from brokerage.deriv.types import CallLimits
 from brokerage.gate import Closed
-from brokerage.models import TradingAccount
+from brokerage.streams import budget
 from brokerage.streams.gate_watch import GateWatch
-from brokerage.streams.leases import Lease
+from brokerage.streams.holding import Connect, Holding
 from brokerage.streams.link import Link
 from brokerage.venue import PUBLIC, list_name, reply_name
 
@@ -37,23 +39,17 @@ GRACE_SECONDS: Final = 5.0
 class Streams:
     """Every link this process holds, and the loops that keep them."""
 
-    def __init__(
-        self, connect: Callable[[Credentials], Awaitable[DerivClient]], *, public: Credentials
-    ) -> None:
+    def __init__(self, connect: Connect, *, public: Credentials) -> None:
         """`connect` opens a connection with an account's credentials; `public` are those of the prices' link."""
         self.owner = uuid.uuid4().hex
-        self._connect, self._public = connect, public
+        self._public = public
         self._redis: Redis = async_redis()
         self._questions: Redis = async_redis()  # blocks; so it has a connection of its own
-        self._links: dict[str, Link] = {}
-        self._leases: dict[str, Lease] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._handling: set[asyncio.Task[None]] = set()
-        self._wanted = {PUBLIC: public}
-        self._opened_with: dict[str, Credentials] = {}
         self._gate = GateWatch(_closed)
-        self._clock_offset = 0.0
+        self._holding = Holding(self._redis, self.owner, connect, self._report, self._gate)
         self._downs: dict[str, str] = {}
+        self._learned: dict[str, CallLimits] = {}
         self._site = ""
 
     async def run(self) -> None:
@@ -62,116 +58,113 @@ class Streams:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loops = [
-            asyncio.create_task(self._forever(work))
-            for work in (self._keep_leases, self._take_question, self._gate.watch)
+        asking = [self._forever(work) for work in (self._find_accounts, self._take_question, self._tell)]
+        # These go on to the end: leases last until connections are closed, and answers under way need the gate.
+        keeping = [
+            self._forever(work)
+            for work in (self._keep_leases, self._gate.watch, self._holding.wire_log.flush)
         ]
         await stop.wait()
-        left = set(loops)
-        while left:  # once is not always enough: see `Link.end`
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=1.0)
+        await _cancel(asking)
+        try:
+            await self._holding.stop_sharing()
+        except RedisError:
+            log.info("redis is away; the others find out by themselves that this process ends")
         if self._handling:
             await asyncio.wait(self._handling, timeout=GRACE_SECONDS)
-        for name in list(self._links):
-            await self._drop(name)
+        await self._holding.give_up_all()
+        await _cancel(keeping)
+        try:
+            await self._redis.delete(f"{connections.PREFIX}{self.owner}")
+        except RedisError:
+            log.info("redis is away; what this process told of its links ends by itself")
         await self._redis.aclose()
         await self._questions.aclose()
 
-    async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _forever(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Redis or the database may go away and come back; this process stays and tries again."""
-        while True:
-            try:
-                await work()
-            except asyncio.CancelledError:
-                raise
-            except RedisError as found:
-                log.warning("redis is away", extra={"reason": type(found).__name__})
-                await asyncio.sleep(0.5)
-            except Exception:
-                log.exception("a loop of streams failed and goes on")
-                await asyncio.sleep(1.0)
 
-    # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────
+        async def again() -> None:
+            while True:
+                try:
+                    await work()
+                except asyncio.CancelledError:
+                    raise
+                except (RedisError, TimeoutError) as found:
+                    log.warning("redis is away", extra={"reason": type(found).__name__})
+                    await asyncio.sleep(0.5)
+                except Exception:
+                    log.exception("a loop of streams failed and goes on")
+                    await asyncio.sleep(1.0)
+
+        return asyncio.create_task(again())
+
+    # ── links ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _keep_leases(self) -> None:
+        await self._holding.look()
+        await asyncio.sleep(LOOK_SECONDS)
+
+    async def _find_accounts(self) -> None:
         try:
-            self._wanted = {PUBLIC: self._public, **await asyncio.to_thread(_accounts)}
+            # An account that speaks another generation now, or has a new token, is connected anew.
+            self._holding.want({PUBLIC: self._public, **await asyncio.to_thread(_accounts)})
         except DatabaseError as found:
             # What is held stays held: a database that is away is no reason to drop connections to the venue.
             log.warning("database is away", extra={"reason": type(found).__name__})
-        wanted = self._wanted
-        # An account that speaks another generation now, or has a new token, is connected anew.
-        for name in [name for name in self._links if wanted.get(name) != self._opened_with[name]]:
-            await self._drop(name)
-        before = time.monotonic()
-        seconds, micros = await self._redis.time()
-        self._clock_offset = float(seconds) + float(micros) / 1e6 - (before + time.monotonic()) / 2
-        for name, credentials in wanted.items():
-            if name in self._links:
-                if not await self._leases[name].renew():
-                    log.warning("lease lost", extra={"link": name})
-                    await self._drop(name)
-                elif self._tasks[name].done():
-                    await self._drop(name)
-            else:
-                await self._pick_up(name, credentials)
-        await asyncio.to_thread(beat, own_name("streams"))
-        await self._tell_connections()
         await asyncio.sleep(LOOK_SECONDS)
 
-    async def _tell_connections(self) -> None:
-        up = {name for name, link in self._links.items() if link.is_up}
-        self._downs = {name: self._downs.get(name, "CONNECTING") for name in self._links if name not in up}
-        told = connections.told(up=len(up), down=self._downs, site=self._site)
-        await self._redis.set(f"{connections.PREFIX}{self.owner}", told, ex=connections.KEPT_SECONDS)
-
-    async def _pick_up(self, name: str, credentials: Credentials) -> None:
-        lease = Lease(self._redis, name, self.owner)
-        if await lease.take():
-            link = Link(
-                name,
-                is_private=credentials.is_private,
-                lease=lease,
-                connect=lambda: self._connect(credentials),
-                report=self._report,
-                gate=self._gate,
+    async def _tell(self) -> None:
+        """Say that this process is alive, and how its connections are."""
+        await asyncio.to_thread(beat, own_name("streams"))
+        held = self._holding.held
+        self._downs = {
+            name: self._downs.get(name, "CONNECTING") for name, each in held.items() if not each.link.is_up
+        }
+        links = {
+            name: replace(
+                each.link.facts, generation=each.credentials.generation, reason=self._downs.get(name, "")
             )
-            self._opened_with[name] = credentials
-            self._links[name], self._leases[name] = link, lease
-            self._tasks[name] = asyncio.create_task(link.run(), name=f"link {name}")
-
-    async def _drop(self, name: str) -> None:
-        link = self._links.pop(name, None)
-        self._opened_with.pop(name, None)
-        task, lease = self._tasks.pop(name, None), self._leases.pop(name, None)
-        if task is not None and link is not None:
-            await link.end(task)
-        if lease is not None:
-            try:
-                await lease.release()
-            except RedisError:
-                log.info("lease not given back; it ends by itself", extra={"link": name})
+            for name, each in held.items()
+        }
+        told = connections.told(links, site=self._site)
+        await self._redis.set(f"{connections.PREFIX}{self.owner}", told, ex=connections.KEPT_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
 
     # ── questions ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _take_question(self) -> None:
-        names = [list_name(name) for name, link in self._links.items() if link.is_up]
+        names = self._holding.open_to_questions()
         if not names:
             await asyncio.sleep(0.05)
             return
-        found: Any = await self._questions.blpop(names, timeout=0.5)
-        if found is not None:
-            name = found[0].removeprefix(list_name(""))
-            task = asyncio.create_task(self._handle(name, found[1]))
-            self._handling.add(task)
-            task.add_done_callback(self._handling.discard)
+        self._holding.listening = frozenset(names)
+        try:
+            found: Any = await self._questions.blpop([list_name(name) for name in names], timeout=0.5)
+            if found is not None:
+                self._begin_answer(found[0].removeprefix(list_name("")), found[1])
+        finally:
+            self._holding.listening = frozenset()
 
-    async def _handle(self, name: str, text: str) -> None:
+    def _begin_answer(self, name: str, text: str) -> None:
+        held = self._holding.held.get(name)
+        link = None if held is None else held.link
+        if link is not None:
+            link.in_flight += 1
+        task = asyncio.create_task(self._handle(name, link, text))
+        self._handling.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._handling.discard(task)
+            if link is not None:
+                link.in_flight -= 1
+
+        task.add_done_callback(done)
+
+    async def _handle(self, name: str, link: Link | None, text: str) -> None:
         question: dict[str, Any] = json.loads(text)
         correlation.set(question["correlation"])
-        link = self._links.get(name)
+        offset = self._holding.clock_offset
         answer: dict[str, Any]
         try:
             if link is None:
@@ -180,7 +173,11 @@ class Streams:
                 "result": await link.answer(
                     question["call"],
                     question["arguments"],
-                    still_wanted=lambda: time.monotonic() + self._clock_offset < question["deadline"],
+                    still_wanted=lambda: time.monotonic() + offset < question["deadline"],
+                    until=asyncio.get_running_loop().time()
+                    + question["deadline"]
+                    - offset
+                    - time.monotonic(),
                 )
             }
             log.info("venue answered", extra={"link": name, "call": question["call"]})
@@ -204,6 +201,8 @@ class Streams:
             self._downs[name] = facts[0]
         elif what == "site":
             self._site = facts[0]
+        elif what == "limits":
+            await self._learn(name, facts[0])
         elif what == "quote":
             # Shielded: a cancellation in the middle of it would be lost.
             await asyncio.shield(
@@ -221,13 +220,33 @@ class Streams:
         elif what == "unauthorized":
             await asyncio.to_thread(wake, "trading.unauthorized", int(name), facts[0])
 
+    async def _learn(self, name: str, limits: CallLimits | None) -> None:
+        """What the venue says it takes, for all processes; said by every connection, so it is kept only if it is new."""
+        held = self._holding.held.get(name)
+        if held is None or limits is None or self._learned.get(held.credentials.generation) == limits:
+            return
+        generation = held.credentials.generation
+        try:
+            await asyncio.shield(budget.learn(self._redis, generation, v3.told(limits)))
+        except RedisError:
+            log.warning("limits are not kept; the next connection is told them again", extra={"link": name})
+        else:
+            self._learned[generation] = limits
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    left = set(tasks)
+    while left:  # once is not always enough: see `Link.end`
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1.0)
+
 
 def _accounts() -> dict[str, Credentials]:
     """The accounts to keep connected, with their credentials, by link name."""
     close_old_connections()
     try:
-        rows = TradingAccount.objects.to_stream().only(*venue.CREDENTIALS)
-        return {str(row.pk): venue.credentials_of(row) for row in rows}
+        return {str(pk): credentials for pk, credentials in accounts.credentials().items()}
     finally:
         close_old_connections()
 

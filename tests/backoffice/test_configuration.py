@@ -42,6 +42,7 @@ def test_a_safe_production_has_no_dangers() -> None:
         ("public_url", "http://office.example", "PUBLIC_URL"),
         ("public_url", "", "PUBLIC_URL"),
         ("deriv_url", "", "DERIV_URL"),
+        ("deriv_redirect_urls", "https://app.example/,http://app.example/", "DERIV_REDIRECT_URLS"),
         ("metrics_token", "", "METRICS_TOKEN"),
     ],
 )

@@ -1,13 +1,18 @@
 """The sweeps: whatever a lost nudge or a dead process left behind is picked up, and nothing that is not due."""
 
 import json
+import threading
+from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.conf import settings
 
-from brokerage import execution, placing, trades
-from brokerage.deriv.types import ContractState
+from backoffice.cache import redis_client
+from brokerage import execution, placing, trades, venue
+from brokerage.deriv.serial import to_json
+from brokerage.deriv.types import ContractState, Proposal
 from tests import world
 from tests.world import NOW, TESTER
 
@@ -69,6 +74,60 @@ def test_without_a_connection_a_trade_stays_queued_and_says_why(redis, monkeypat
     assert (trade.state, trade.problem_code) == ("queued", "NO_CONNECTION")
     assert trade.why == execution.WAITING
     assert settings.CONFIG.venue_timeout_seconds > 0
+
+
+class Answers(threading.Thread):
+    """Stands where `streams` stands: gives each call the same answer every time, and counts the calls."""
+
+    def __init__(self, redis, account, **answers):
+        super().__init__()
+        self.redis, self.link, self.answers = redis, str(account.pk), answers
+        self.asked, self.ended = Counter(), threading.Event()
+
+    def run(self):
+        while not self.ended.is_set():
+            if found := self.redis.blpop([venue.list_name(self.link)], timeout=0.1):
+                question = json.loads(found[1])
+                self.asked[question["call"]] += 1
+                self.redis.rpush(venue.reply_name(question["id"]), json.dumps(self.answers[question["call"]]))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *problem):
+        self.ended.set()
+        self.join()
+
+
+OFFER = Proposal("p1", Decimal("1.00"), Decimal("1.95"), Decimal("100.00"), 5, 5, "words")
+SHORT = {"error": {"class": "RetryLater", "code": "BUDGET", "message": "too many", "field": None}}
+
+
+@pytest.mark.parametrize(
+    "answers", [{"proposal": SHORT}, {"proposal": {"result": to_json(OFFER)}, "buy": SHORT}]
+)
+def test_a_trade_for_which_the_account_asked_too_often_waits_and_is_tried_again_by_the_sweep_alone(
+    redis, django_capture_on_commit_callbacks, answers
+):
+    account = world.account()
+    trade, other = world.placed(account, stake="1.00"), world.placed(account, stake="1.00", side="PUT")
+    with (
+        Answers(redis_client(), account, **answers) as streams,
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        found = execution.submit(trade, now=at(1))
+    assert (found.state, found.problem_code) == ("queued", "BUDGET")
+    assert streams.asked == dict.fromkeys(answers, 1)
+    messages = [json.loads(text) for text in redis.hvals("dramatiq:trading.msgs")]
+    assert [message["args"] for message in messages if message["args"] == [other.pk]] == [], "no ping-pong"
+
+    def sweep():
+        execution.sweep(now=at(11))
+
+    assert woken(redis, django_capture_on_commit_callbacks, sweep) == [
+        ("trading.submit", trade.pk), ("trading.submit", other.pk)
+    ]  # fmt: skip
 
 
 def test_only_a_sold_contract_settles_and_an_expired_one_does_not():

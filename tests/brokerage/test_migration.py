@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from backoffice.models import Event
-from brokerage import migration, venue
+from brokerage import accounts, migration
 from brokerage.models import TradingAccount
 from tests import world
 from tests.brokerage.deriv.running import SimulatorProcess, free_port
@@ -53,7 +53,7 @@ def test_an_account_that_was_moved_speaks_v4_under_its_new_login(desk, account):
     assert (account.login_id, account.old_login_id) == (new, old)
     assert account.migrated_at is not None
     assert events(account) == ["trading_account.migrated"]
-    assert venue.credentials_of(account).moved_at == int(account.migrated_at.timestamp())
+    assert accounts.credentials_of(account).moved_at == int(account.migrated_at.timestamp())
     migration.move(account, None, by=migration.BY, at=timezone.now())
     assert events(account) == ["trading_account.migrated"], "twice is once"
 

@@ -7,9 +7,11 @@ from decimal import Decimal
 import pytest
 
 from backoffice.cache import async_redis
+from brokerage.deriv import v3
+from brokerage.deriv.budgets import ASKED_UNTIL
 from brokerage.deriv.errors import ConnectionLost, Halted, NotAuthorized, NotSent
 from brokerage.deriv.serial import to_json
-from brokerage.deriv.types import Purchase, SiteStatus
+from brokerage.deriv.types import CallLimits, Purchase, SiteStatus
 from brokerage.gate import Closed
 from brokerage.streams import leases
 from brokerage.streams.gate_watch import GateWatch
@@ -70,7 +72,7 @@ class Wire:
 
     def __init__(self, refuse=None):
         self.bought, self.lost, self.refuse = 0, asyncio.Event(), refuse
-        self.sites = asyncio.Queue()
+        self.sites, self.limits, self.asked_until = asyncio.Queue(), None, None
 
     async def follow_contracts(self):
         async def states():
@@ -85,11 +87,12 @@ class Wire:
     async def follow_site_status(self):
         async def statuses():
             while True:
-                yield SiteStatus(await self.sites.get(), None, None)
+                yield SiteStatus(await self.sites.get(), self.limits, None)
 
         return statuses()
 
     async def buy(self, proposal_id, price, *, last_look):
+        self.asked_until = ASKED_UNTIL.get()
         last_look()
         self.bought += 1
         return PURCHASE
@@ -148,6 +151,25 @@ def test_a_purchase_is_sent_with_the_lease_and_before_the_deadline_only(redis):
             with pytest.raises(NotSent):
                 await link.answer("buy", BUY, **refused)
         assert wire.bought == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    in_loop(work)
+
+
+def test_how_long_a_question_is_wanted_and_what_the_venue_allows_reach_those_who_count(redis):
+    async def work(client):
+        wire, reports = Wire(), []
+        wire.limits = CallLimits(90, 40, 12, 5)
+        lease, link = link_to(client, [wire], reports)
+        await lease.take()
+        running = asyncio.create_task(link.run())
+        await until(lambda: link.is_up)
+        await link.answer("buy", BUY, still_wanted=lambda: True, until=123.5)
+        assert wire.asked_until == 123.5
+        wire.sites.put_nowait("up")
+        await until(lambda: ("limits", "7", CallLimits(90, 40, 12, 5)) in reports)
+        assert v3.told(wire.limits) == {"general": 90, "pricing": 40, "outcome": 12}
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

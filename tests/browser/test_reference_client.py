@@ -53,6 +53,27 @@ def test_a_refusal_is_shown_beside_what_was_typed(page, deployment):
     expect(page.locator("#trades tr")).to_have_count(0)
 
 
+def test_a_person_links_their_accounts_at_the_venue_and_chooses_the_real_one(page, deployment):
+    from playwright.sync_api import expect
+
+    sign_up(page, deployment)
+    page.get_by_role("button", name="Link a Deriv account").click()
+    expect(page.get_by_role("heading", name="The simulator’s sign-in")).to_be_visible()
+    picture(page, "simulator-sign-in")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#linked")).to_contain_text("Linked: ", timeout=20_000)
+    assert page.url == f"{deployment.url}/client/", "nothing that was brought stays in the address"
+    real = page.locator("#accounts li", has_text="Real")
+    expect(real).to_contain_text("500.00 USD")
+    real.get_by_role("button", name="Use this one").click()
+    expect(page.locator("#balance")).to_have_text("500.00 USD")
+    expect(real).to_contain_text("Used for your trades")
+    picture(page, "linked-accounts")
+    page.get_by_role("button", name="Link a Deriv account").click()
+    page.get_by_role("button", name="Refuse").click()
+    expect(page.locator("#link-problem")).to_contain_text("you said no")
+
+
 def test_the_explorer_works_without_any_other_server(page, deployment):
     from playwright.sync_api import expect
 

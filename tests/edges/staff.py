@@ -65,12 +65,13 @@ def everything() -> dict[type[Model], Model]:
     limit = limits.change(
         None, None, account.currency, limits.Maxima("500.00", "5000.00", 60), by=world.TESTER, at=now, key="limit", reason="Test."
     )  # fmt: skip
+    grant = world.granted(opening).grant
     report = MarkupReport.objects.create(
         month=date(2026, 10, 1), generation="v3", currency=account.currency, ours="10.00", ours_count=3,
         venues="12.00", venues_count=4, state="different", compared_at=now,
     )  # fmt: skip
     rows: list[Model] = [
-        report,
+        report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),

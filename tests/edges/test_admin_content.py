@@ -1,5 +1,6 @@
 """What pages show, and never show: names, tidy amounts, no secrets; how much they cost; what desks see."""
 
+import asyncio
 import gzip
 import re
 from decimal import Decimal
@@ -11,9 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backoffice import sequencer
+from backoffice.cache import async_redis
 from backoffice.models import RefreshToken
-from brokerage import trades
+from brokerage import connections, trades
+from brokerage.connections import LinkFacts
 from brokerage.models import Trade
+from brokerage.streams import budget
 from compliance.models import Client, Desk
 from ledger.models import Account
 from tests import world
@@ -120,6 +124,42 @@ def test_a_record_shows_its_story_and_its_entries_as_accounting_text():
     ]
     assert "The exit spot was on the client&#x27;s side; the payout was credited." in text
     assert "payload" not in text and "{&quot;" not in text
+
+
+def account_page(account):
+    text = staff.of_role("Dealing desk").get(staff.page(account)).content.decode()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def test_an_accounts_page_says_how_it_is_connected_and_how_much_it_may_still_ask(redis):
+    account = world.account()
+    empty = account_page(account)
+    assert "No streams process holds it now" in empty and "To the venue None" in empty
+    since = timezone.now().timestamp() - 120
+    up = LinkFacts(True, since, 3, since + 110, "v3")
+    redis.set(f"{connections.PREFIX}one", connections.told({str(account.pk): up}, site="up"))
+    asked_too_often(account.pk)
+    text = account_page(account)
+    assert "Connection Up Since 2 min ago Protocol v3 Last heard of the venue 10 s ago" in text
+    assert "Connections made by this process 3" in text
+    assert "v3, outcome 7 of 25 The venue refused more; nothing leaves for 2 s" in text
+    assert "v3, pricing" not in text, "nothing of it left in the last minute"
+    down = LinkFacts(False, since, 3, None, "v4", "FEED_FROZEN")
+    redis.set(f"{connections.PREFIX}one", connections.told({str(account.pk): down}, site="up"))
+    assert "Connection Down Since 2 min ago Why feed frozen; it is made anew Protocol v4" in account_page(
+        account
+    )
+
+
+def asked_too_often(pk):
+    async def ask():
+        client = async_redis()
+        for _ in range(7):
+            await budget.take(client, str(pk), "v3", "outcome")
+        await budget.block(client, str(pk), "v3", "outcome")
+        await client.aclose()
+
+    asyncio.run(ask())
 
 
 def test_staff_on_a_desk_see_their_clients_rows_and_nobody_elses():

@@ -1,7 +1,8 @@
-"""`make faults` and `make soak`: on servers of their own, whatever else runs on this machine.
+"""`make faults`, `make soak` and `make accounts`: on servers of their own, whatever else runs on this machine.
 
 python -m tests.faults matrix --seeds 20 [--fault NAME] [--first 1]
 python -m tests.faults soak --seed 1 --minutes 10
+python -m tests.faults accounts --accounts 200
 """
 
 import argparse
@@ -40,11 +41,15 @@ def arguments() -> argparse.Namespace:
     soak.add_argument("--seed", type=int, default=1)
     soak.add_argument("--minutes", type=float, default=10.0)
     soak.add_argument("--generation", default="", choices=["", "v3", "v4"], help="only this one")
+    accounts = kinds.add_parser(
+        "accounts", help="many accounts on one streams process and on two, one killed"
+    )
+    accounts.add_argument("--accounts", type=int, default=200)
     return parser.parse_args()
 
 
 @contextmanager
-def ready(generation: str) -> "Iterator[Stage]":
+def ready(generation: str, *, limits: bool = False) -> "Iterator[Stage]":
     """Django on servers made for this run, and everything started; clients speak this generation, or each at random."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-faults-logs-"))
     os.environ.update(
@@ -63,7 +68,7 @@ def ready(generation: str) -> "Iterator[Stage]":
 
     blocker: Any = SimpleNamespace(unblock=nullcontext)
     say(f"logs in {folder}")
-    with stage(folder, blocker) as found, inside(found.running.database, blocker):
+    with stage(folder, blocker, limits=limits) as found, inside(found.running.database, blocker):
         if generation:
             found.generations = [generation]
         yield found
@@ -157,6 +162,16 @@ def run_soak(given: argparse.Namespace) -> int:
     return 1 if report.problems else 0
 
 
+def run_accounts(given: argparse.Namespace) -> int:
+    with ready("", limits=True) as stage:
+        logging.getLogger("backoffice.wake").setLevel(logging.ERROR)
+        from tests.faults import accounts
+
+        report = accounts.share(stage, given.accounts, say)
+    say(accounts.told(report))
+    return 1 if report.problems else 0
+
+
 if __name__ == "__main__":
     given = arguments()
-    sys.exit(run_matrix(given) if given.kind == "matrix" else run_soak(given))
+    sys.exit({"matrix": run_matrix, "soak": run_soak, "accounts": run_accounts}[given.kind](given))

@@ -222,12 +222,12 @@ def _keep_workers(stage: Stage, ended: threading.Event) -> None:
 
 
 @contextmanager
-def stage(folder: Path, blocker: Any) -> Iterator[Stage]:
+def stage(folder: Path, blocker: Any, *, limits: bool = False) -> Iterator[Stage]:
     """A deployment on its own servers, whose workers crash where they are told to, and come back."""
     crashes = folder / "crashes"
     crashes.mkdir(parents=True)
     ended = threading.Event()
-    with on_own_servers(folder, blocker, crashes=crashes) as running:
+    with on_own_servers(folder, blocker, crashes=crashes, limits=limits) as running:
         found = Stage(running)
         keeper = threading.Thread(target=_keep_workers, args=(found, ended), daemon=True)
         keeper.start()

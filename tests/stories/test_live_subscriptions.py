@@ -169,8 +169,8 @@ def test_no_secret_is_in_any_log(deployment, app):
     from tests import world
 
     secrets = [world.PASSWORD, app.access.split(".")[2]]
-    secrets += [account.token for account in TradingAccount.objects.to_stream()]
-    assert len(secrets) > 2
+    secrets += [account.secret for account in TradingAccount.objects.to_stream().select_related("grant")]
+    assert len(secrets) > 2 and all(secrets)
     for log in deployment.logs.glob("*.log"):
         text = log.read_text()
         assert not [secret for secret in secrets if secret in text], log.name

@@ -7,6 +7,7 @@ Modules
     ``pricing``   the arithmetic of what a contract costs and what it is worth
     ``valuing``   a sold contract in the market: its worth, whether it is bought back, how it ends
     ``transfers`` which money may move between one user's accounts
+    ``payments``  payment agents: transfers to clients, clients' withdrawals
     ``copying``   whose purchases an account copies, and how a trader has done
     ``books``     accounts, contracts, followings, statement lines
     ``store``     the books' file; it survives ``kill -9``

@@ -117,6 +117,60 @@ class Following:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """A user through whom others pay in and out. What agent and client settle between them, the venue does not see.
+
+    Commissions are in percent and only shown; a minimum and a maximum are of one withdrawal, in USD. ``rejects`` has the
+    agent turn down every withdrawal.
+    """
+
+    agent_id: int
+    user_id: int
+    created_at: int
+    name: str
+    countries: tuple[str, ...]
+    is_active: bool = True
+    is_listed: bool = True
+    rejects: bool = False
+    deposit_commission: Decimal | None = None
+    withdrawal_commission: Decimal | None = None
+    withdrawal_minimum: Decimal | None = None
+    withdrawal_maximum: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money that moves through an agent: a transfer to a client, done at once, or a client's withdrawal.
+
+    ``caller`` and ``client`` are users. ``amount`` in USD. ``due``: when a pending one is decided, Unix seconds.
+    """
+
+    payment_id: int
+    kind: Literal["transfer", "withdrawal"]
+    caller: int
+    client: int
+    agent_id: int
+    request_id: str | None
+    amount: Decimal
+    status: str
+    due: float
+    transaction_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationCode:
+    """What a user must repeat to withdraw this much through this agent. ``wrong`` counts the failed tries."""
+
+    user_id: int
+    agent_id: int
+    amount: Decimal
+    code: str
+    next_request_at: int
+    expires_at: int
+    wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One movement of an account's balance, with the balance it left. ``at`` in whole Unix seconds."""
 

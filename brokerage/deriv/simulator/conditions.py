@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from brokerage.deriv.simulator.connected import Connected
+
 logger = logging.getLogger(__name__)
 REMEMBERED: Final = 20_000
 
 
 class Conditions:
-    """The conditions in force, and the calls that arrived lately. ``close_all`` ends every socket at once.
+    """The conditions in force, who is connected, and the calls that arrived lately. ``close_all`` ends every socket at once.
 
     - ``updating``: the site says so to whoever follows its status; at the end every socket is closed and it is up again
     - ``frozen_feed``: nothing is pushed on any socket, while the books go on and calls are answered
@@ -27,6 +29,7 @@ class Conditions:
         self.close_all: Callable[[], None] = lambda: None
         self.tell_status: Callable[[], None] = lambda: None
         self.close_moved: Callable[[], None] = lambda: None
+        self.connected = Connected()
         # Which call, of which account, when by the machine's clock.
         self.received: deque[tuple[str, str | None, float]] = deque(maxlen=REMEMBERED)
 

@@ -13,13 +13,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from brokerage.deriv.simulator import told
 from brokerage.deriv.simulator.books import Account, Line, Refusal, Terms
 from brokerage.deriv.simulator.chaos import Chaos
 from brokerage.deriv.simulator.conditions import Conditions
+from brokerage.deriv.simulator.control_agents import Absent, Act, AgentControl, Served
 from brokerage.deriv.simulator.engine import SCOPES
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.pulse import Pulse
+from brokerage.deriv.simulator.v3.limits import Limits
 from brokerage.deriv.wire import NotJson, decode
 
 LARGEST_BODY = 65_536
@@ -41,8 +45,10 @@ class Control:
         self,
         pulse: Pulse,
         faults: Faults,
+        limits: Limits,
         conditions: Conditions,
         moves: Moves,
+        payments: Payments,
         secret: str | None,
         is_local: bool,
     ) -> None:
@@ -50,10 +56,11 @@ class Control:
         self._pulse = pulse
         self._engine = pulse.engine
         self._faults = faults
-        self._conditions, self._moves = conditions, moves
+        self._limits, self._conditions, self._moves = limits, conditions, moves
         self._chaos = Chaos(faults, conditions)
         self._secret = secret
         self._is_local = is_local
+        self._agents = AgentControl(payments, self._guarded, self.object_of)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -65,7 +72,10 @@ class Control:
             Route("/simulator/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/conditions", self.conditions, methods=["GET", "POST", "DELETE"]),
             Route("/simulator/chaos", self.chaos, methods=["GET", "POST", "DELETE"]),
-            Route("/simulator/received", self.received),
+            self._looked_at("/simulator/received", self._received),
+            self._looked_at("/simulator/limits", lambda request: dict(self._limits.refused)),
+            self._looked_at("/simulator/connections", lambda request: self._conditions.connected.as_json()),
+            *self._agents.routes(),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -76,13 +86,13 @@ class Control:
 
     async def put_account(self, request: Request) -> Response:
         try:
-            self._guard(request)
-            body = await self._object(request)
+            self.guard(request)
+            body = await self.object_of(request)
             account = self._open(request.path_params["external_id"], body)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         self._pulse.flush(time.time())
-        return JSONResponse({**_account(account), "token": account.token})
+        return JSONResponse({**told.account(account), "token": account.token})
 
     def _open(self, external_id: str, body: dict[str, Any]) -> Account:
         known = {"currency", "balance", "is_demo", "scopes", "same_user_as"}
@@ -115,7 +125,7 @@ class Control:
     async def books(self, request: Request) -> Response:
         """What the venue itself has written down, oldest first; amounts as text."""
         try:
-            self._guard(request)
+            self.guard(request)
             account = self._engine.account(request.path_params["login_id"])
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
@@ -125,49 +135,17 @@ class Control:
         contracts = self._engine.store.contracts(account.login_id)
         return JSONResponse(
             {
-                "account": _account(account),
-                "lines": [
-                    {
-                        "transaction_id": line.transaction_id,
-                        "action": line.action,
-                        "amount": str(line.amount),
-                        "balance_after": str(line.balance_after),
-                        "at": line.at,
-                        "contract_id": line.contract_id,
-                        "reference_id": line.reference_id,
-                    }
-                    for line in lines
-                ],
-                "contracts": [
-                    {
-                        "contract_id": contract.contract_id,
-                        "contract_type": contract.terms.contract_type,
-                        "symbol": contract.terms.symbol,
-                        "status": contract.status,
-                        "is_expired": contract.is_expired,
-                        "buy_price": str(contract.buy_price),
-                        "payout": str(contract.payout),
-                        "commission": str(contract.commission),
-                        "markup": str(contract.markup),
-                        "sell_price": None if contract.sell_price is None else str(contract.sell_price),
-                        "purchase_time": contract.purchase_time,
-                        "sell_time": contract.sell_time,
-                        "date_expiry": contract.date_expiry,
-                        "entry_index": contract.entry_index,
-                        "exit_index": contract.exit_index,
-                        "app_id": contract.app_id,
-                        "shortcode": contract.shortcode,
-                    }
-                    for contract in contracts
-                ],
+                "account": told.account(account),
+                "lines": [told.line(each) for each in lines],
+                "contracts": [told.contract(each) for each in contracts],
             }
         )
 
     async def migration(self, request: Request) -> Response:
         """Where the move of the account's owner from v3 to v4 stands from now on; their accounts' logins afterwards."""
         try:
-            self._guard(request)
-            body = await self._object(request)
+            self.guard(request)
+            body = await self.object_of(request)
             user_id = self._engine.account(request.path_params["login_id"]).user_id
             self._pulse.flush(time.time())
             self._moves.set_status(user_id, str(body.get("status")))
@@ -184,8 +162,8 @@ class Control:
     async def activity(self, request: Request) -> Response:
         """What the client does at the venue without us: money in or out, or a purchase by another application."""
         try:
-            self._guard(request)
-            line = self._act(request.path_params["login_id"], await self._object(request))
+            self.guard(request)
+            line = self._act(request.path_params["login_id"], await self.object_of(request))
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except Refusal as refusal:
@@ -254,19 +232,25 @@ class Control:
 
         return await self._kept(request, start, self._chaos.stop, told)
 
-    async def received(self, request: Request) -> Response:
+    def _looked_at(self, path: str, told: Callable[[Request], Any]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            try:
+                self.guard(request)
+            except Unacceptable as problem:
+                return JSONResponse({"error": problem.message}, problem.status)
+            return JSONResponse(told(request))
+
+        return Route(path, endpoint)
+
+    def _received(self, request: Request) -> Any:
         """The calls that arrived lately, oldest first: which, of which account, when."""
-        try:
-            self._guard(request)
-        except Unacceptable as problem:
-            return JSONResponse({"error": problem.message}, problem.status)
         call, login_id = request.query_params.get("call"), request.query_params.get("login_id")
         rows = [
             {"call": name, "login_id": account, "at": at}
             for name, account, at in self._conditions.received
             if call in (None, name) and login_id in (None, account)
         ]
-        return JSONResponse({"received": rows})
+        return {"received": rows}
 
     async def _kept(
         self,
@@ -277,9 +261,9 @@ class Control:
     ) -> Response:
         """Something with GET to look, POST to add and DELETE to end; a ``ValueError`` is the caller's mistake."""
         try:
-            self._guard(request)
+            self.guard(request)
             if request.method == "POST":
-                return JSONResponse(add(await self._object(request)), 201)
+                return JSONResponse(add(await self.object_of(request)), 201)
         except Unacceptable as problem:
             return JSONResponse({"error": problem.message}, problem.status)
         except ValueError as problem:
@@ -289,7 +273,27 @@ class Control:
             return Response(status_code=204)
         return JSONResponse(told())
 
-    def _guard(self, request: Request) -> None:
+    def _guarded(self, act: Act) -> Served:
+        """About one account, for whoever may; a ``ValueError`` is the caller's mistake."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                self.guard(request)
+                if not self._engine.knows(request.path_params["login_id"]):
+                    raise Unacceptable("there is no such account", 404)
+                account = self._engine.account(request.path_params["login_id"])
+                return JSONResponse(await act(account, request))
+            except Unacceptable as problem:
+                return JSONResponse({"error": problem.message}, problem.status)
+            except Absent as problem:
+                return JSONResponse({"error": str(problem)}, 404)
+            except ValueError as problem:
+                return JSONResponse({"error": str(problem)}, 422)
+
+        return endpoint
+
+    def guard(self, request: Request) -> None:
+        """Raises ``Unacceptable`` unless this request may use the desk."""
         if self._secret is None:
             if not self._is_local:
                 raise Unacceptable("bound to a network: the control interface needs a secret", 403)
@@ -298,7 +302,8 @@ class Control:
         if not hmac.compare_digest(given.encode(), f"Bearer {self._secret}".encode()):
             raise Unacceptable("the control interface needs its secret", 401)
 
-    async def _object(self, request: Request) -> dict[str, Any]:
+    async def object_of(self, request: Request) -> dict[str, Any]:
+        """The JSON object of the body. Raises ``Unacceptable``."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -311,13 +316,3 @@ class Control:
         if not isinstance(value, dict):
             raise Unacceptable("the body is not an object", 400)
         return value
-
-
-def _account(account: Account) -> dict[str, Any]:
-    return {
-        "login_id": account.login_id,
-        "external_id": account.external_id,
-        "currency": account.currency,
-        "balance": str(account.balance),
-        "is_demo": account.is_demo,
-    }

@@ -6,7 +6,7 @@ method returns; what happened is then found in ``drain()``, for whoever streams 
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -160,6 +160,14 @@ class Engine:
             raise Refusal("InsufficientBalance", "The balance does not cover the amount.")
         with self._change():
             return self._book(account, action, amount if action == "deposit" else -amount, at)
+
+    def book_together(
+        self, movements: Sequence[tuple[str, str, Decimal]], at: float, write: Callable[[list[Line]], None]
+    ) -> None:
+        """Book movements (login, action, amount), and what ``write`` keeps of them, in one change."""
+        self.advance(at)
+        with self._change():
+            write([self._book(self._accounts[login], what, amount, at) for login, what, amount in movements])
 
     @property
     def last_transaction(self) -> int:

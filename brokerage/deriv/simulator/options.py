@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser, defaults: Mapping[str, Any]) 
         "--settle-delay", type=float, default=Rules().settle_delay, help="seconds after expiry"
     )
     parser.add_argument(
+        "--withdrawal-delay",
+        type=float,
+        default=Rules().withdrawal_delay,
+        help="seconds a withdrawal through a payment agent is pending",
+    )
+    parser.add_argument(
         "--idle-seconds", type=float, default=120.0, help="after which a silent socket is closed"
     )
     parser.add_argument(
@@ -55,6 +61,7 @@ def start(arguments: Mapping[str, Any]) -> str | None:
         default_markup=markups.pop(None, Decimal(0)),
         markups={app_id: percent for app_id, percent in markups.items() if app_id is not None},
         settle_delay=arguments["settle_delay"],
+        withdrawal_delay=arguments["withdrawal_delay"],
         open_positions=arguments["open_positions"],
     )
     options = Options(

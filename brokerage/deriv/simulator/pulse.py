@@ -7,6 +7,7 @@ due, and never more than 100 times a second.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from brokerage.deriv.simulator.catalog import SYMBOLS
@@ -40,6 +41,8 @@ class Pulse:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.listeners: list[Listener] = []
+        self.clocks: list[Callable[[float], None]] = []
+        """Other parts of the venue for which time passes."""
         self._seen = {code: engine.market.index_at(code, time.time()) for code in SYMBOLS}
 
     def flush(self, at: float) -> None:
@@ -51,6 +54,8 @@ class Pulse:
     def beat(self, at: float) -> None:
         """Let time pass until ``at``."""
         self.engine.advance(at)
+        for let_pass in self.clocks:
+            let_pass(at)
         self.flush(at)
         watched = [(listener, listener.watched()) for listener in self.listeners]
         for code, seen in self._seen.items():

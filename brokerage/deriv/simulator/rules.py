@@ -30,6 +30,8 @@ class Rules:
     markups: Mapping[int, Decimal] = field(default_factory=dict)
     settle_delay: float = 0.5
     """How long a contract stays expired and unsettled."""
+    withdrawal_delay: float = 2.0
+    """How long a withdrawal through a payment agent stays pending."""
     open_positions: int = 100
     top_up_to: Decimal = Decimal("10000.00")
 

@@ -23,10 +23,14 @@ from brokerage.deriv.simulator.control import Control
 from brokerage.deriv.simulator.engine import Engine
 from brokerage.deriv.simulator.faults import Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.oauth import OAuth
+from brokerage.deriv.simulator.payments import Payments
+from brokerage.deriv.simulator.permissions import Permissions
 from brokerage.deriv.simulator.prices import Market
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
 from brokerage.deriv.simulator.store import Store
+from brokerage.deriv.simulator.tokens import Tokens
 from brokerage.deriv.simulator.v3.generation import V3
 from brokerage.deriv.simulator.v3.hub import Hub
 from brokerage.deriv.simulator.v3.limits import Limits
@@ -88,10 +92,14 @@ def application(engine: Engine, options: Options) -> Starlette:
     pulse, faults = Pulse(engine), Faults()
     conditions = Conditions(engine.reload)
     limits, passwords = Limits(options.limits), Passwords()
-    moves = Moves(engine)
+    moves, payments = Moves(engine), Payments(engine)
+    pulse.clocks.append(payments.advance)
     hub = Hub(pulse, faults, limits, conditions, moves, options.idle_seconds)
     pulse.listeners.append(hub)
-    control = Control(pulse, faults, conditions, moves, options.control_secret, options.host in LOCAL_HOSTS)
+    tokens, is_local = Tokens(engine.store), options.host in LOCAL_HOSTS
+    control = Control(pulse, faults, limits, conditions, moves, payments, options.control_secret, is_local)
+    permissions = Permissions(control, engine, tokens, hub)
+    oauth = OAuth(pulse, faults, tokens, options.control_secret, is_local)
 
     async def v3(websocket: WebSocket) -> None:
         app_id = websocket.query_params.get("app_id", "")
@@ -128,13 +136,14 @@ def application(engine: Engine, options: Options) -> Starlette:
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
 
-    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules)
+    rest = Rest(pulse, faults, limits, conditions, passwords, moves, options.rules, tokens, payments)
     sockets = [
         WebSocketRoute("/websockets/v3", v3),
         WebSocketRoute(f"{OPTIONS}/ws/public", v4_public),
         WebSocketRoute(f"{OPTIONS}/ws/{{kind}}", v4),
     ]
-    return Starlette(routes=[*sockets, *rest.routes(), *control.routes()], lifespan=lifespan)
+    desk = [*control.routes(), *permissions.routes()]
+    return Starlette(routes=[*sockets, *rest.routes(), *oauth.routes(), *desk], lifespan=lifespan)
 
 
 class Server(uvicorn.Server):

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from brokerage.deriv.simulator.books import Account, Contract, Ending, Following, Line, Move, Terms
 from brokerage.deriv.simulator.clock import Stretch
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -49,6 +52,10 @@ CREATE TABLE IF NOT EXISTS moves (
 CREATE INDEX IF NOT EXISTS lines_by_account ON lines (login_id, at);
 """
 _FOREVER = 1 << 62
+_KIND = (
+    "CASE WHEN action IN ('buy', 'sell', 'deposit', 'withdrawal') THEN action "
+    "WHEN amount LIKE '-%' THEN 'withdrawal' ELSE 'deposit' END"
+)
 
 MarkupOrder = Literal["app_id", "login_id", "purchase_time", "contract_id"]
 Direction = Literal["ASC", "DESC"]
@@ -89,6 +96,10 @@ class Store:
             raise
         self._db.execute("COMMIT")
 
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """One statement, for the tables that other modules keep in the same file; its rows."""
+        return self._db.execute(statement, values).fetchall()
+
     # ── what the file was made with ──────────────────────────────────────────────────────────────────
 
     def meta(self, name: str) -> str | None:
@@ -108,6 +119,14 @@ class Store:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """For a part of the venue that keeps tables of its own in this file."""
+        return self._db.execute(statement, values)
+
+    def keep(self, table: str, record: "DataclassInstance") -> None:
+        """Write a record, a column a field, in the place of the one with the same key."""
+        self._save(table, tuple(_column(getattr(record, field.name)) for field in fields(record)))
+
     def save_account(self, account: Account) -> None:
         self._save(
             "accounts",
@@ -125,16 +144,14 @@ class Store:
         )
 
     def save_contract(self, contract: Contract) -> None:
-        values = [getattr(contract, field.name) for field in fields(contract)]
-        self._save("contracts", tuple(_column(value) for value in values))
+        self.keep("contracts", contract)
 
     def save_ending(self, contract_id: int, ending: Ending) -> None:
         self._save("endings", (contract_id, ending.late_seconds, int(ending.is_refunded)))
 
     def save_following(self, following: Following) -> None:
         """The copier has at most one following of a trader: the new one takes the old one's place."""
-        values = [getattr(following, field.name) for field in fields(following)]
-        self._save("followings", tuple(_column(value) for value in values))
+        self.keep("followings", following)
 
     def remove_following(self, copier: str, trader: str) -> None:
         self._db.execute("DELETE FROM followings WHERE copier = ? AND trader = ?", (copier, trader))
@@ -258,19 +275,25 @@ class Store:
         limit: int = -1,
         offset: int = 0,
         *,
+        kind: str | None = None,
         after: int = 0,
         up_to: int = _FOREVER,
     ) -> list[Line]:
-        """Statement lines, newest first (``since`` ≤ time ≤ ``until``, ``after`` < transaction ≤ ``up_to``)."""
+        """Statement lines, newest first (``since`` ≤ time ≤ ``until``, ``after`` < transaction ≤ ``up_to``).
+
+        ``action`` is the line's own; ``kind`` knows four of them, for what is no trade is a deposit or a withdrawal.
+        """
         rows = self._db.execute(
             "SELECT * FROM lines WHERE login_id = ? AND at BETWEEN ? AND ? AND (? IS NULL OR action = ?) "
-            "AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
+            f"AND (? IS NULL OR {_KIND} = ?) AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id DESC LIMIT ? OFFSET ?",
             (
                 login_id,
                 since or 0,
                 _FOREVER if until is None else until,
                 action,
                 action,
+                kind,
+                kind,
                 after,
                 up_to,
                 limit,

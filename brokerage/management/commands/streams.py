@@ -20,7 +20,9 @@ class Command(BaseCommand):
         config = settings.CONFIG
         addresses = addresses_of(config)
         streams = Streams(
-            lambda credentials: open_client(addresses, credentials),
+            lambda credentials, admission, hook: open_client(
+                addresses, credentials, admission=admission, on_message=hook
+            ),
             public=Credentials(config.deriv_generation),
         )
         asyncio.run(streams.run())

@@ -82,17 +82,71 @@ async function openFloor() {
     (up) => { $("#link").hidden = up; $("#link").textContent = up ? "" : "Connection lost; it comes back by itself."; },
   );
   showAccount();
+  comeBack();
 }
 
 async function showAccount() {
   const rows = await api.ask("{ tradingAccounts { id state why kind loginId isDefault currency balance { amount } held { amount } } }");
+  drawAccounts(rows);
   account = rows.find((row) => row.isDefault) || rows[0];
+  if (!account) return;
   $("#login").textContent = account.loginId ? `${account.kind} ${account.loginId}` : "demo account";
   $("#balance").textContent = account.state === "active" ? `${money(account.balance)} ${account.currency}` : "";
   $("#held").textContent = account.state !== "active" ? account.why : Number(account.held.amount) ? `${money(account.held)} held` : "";
   $("#place").querySelector("button").disabled = account.state !== "active";
-  if (account.state !== "active") setTimeout(showAccount, 500);
-  else if (!$("#offer").textContent) askPrice();
+  if (rows.some((row) => row.state === "opening")) setTimeout(showAccount, 500);
+  if (account.state !== "active") return;
+  if (!$("#offer").textContent) askPrice();
+}
+
+function drawAccounts(rows) {
+  $("#accounts").replaceChildren(...rows.map((row) => {
+    const item = document.createElement("li");
+    const add = (tag, text, className = "") => Object.assign(item.appendChild(document.createElement(tag)), { textContent: text, className });
+    item.dataset.login = row.loginId || "";
+    item.dataset.state = row.state;
+    add("strong", row.kind === "real" ? "Real" : "Demo");
+    add("span", row.loginId || "");
+    add("span", row.state, `badge ${row.state}`);
+    add("span", `${money(row.balance)} ${row.currency}`, "number");
+    if (row.state !== "active") add("small", row.why);
+    if (row.isDefault) add("small", "Used for your trades");
+    else if (row.state === "active") add("button", "Use this one", "quiet").addEventListener("click", () => useAccount(row));
+    return item;
+  }));
+}
+
+async function useAccount(row) {
+  const answer = await api.ask(
+    "mutation($id: ID!) { setDefaultAccount(account: $id) { ... on TradingAccountAnswer { account { id } } ... on Problem { code message } } }", { id: row.id });
+  $("#link-problem").textContent = answer.code ? answer.message : "";
+  await showAccount();
+}
+
+$("#link-deriv").addEventListener("click", async (event) => {
+  event.target.disabled = true;
+  const answer = await api.ask(
+    "mutation($input: BeginDerivLinkInput!) { beginDerivLink(input: $input) { ... on DerivLinkBegun { url } ... on Problem { code message } } }",
+    { input: { redirectUrl: location.origin + location.pathname } }).catch((error) => ({ code: "ERROR", message: error.message }));
+  event.target.disabled = false;
+  $("#link-problem").textContent = answer.code ? answer.message : "";
+  if (answer.url) location.assign(answer.url);
+});
+
+// Back from Deriv: what the address carries is good once, so it is taken out of the address at once.
+async function comeBack() {
+  const brought = new URLSearchParams(location.search);
+  if (!brought.has("state")) return;
+  history.replaceState(null, "", location.pathname);
+  if (!brought.has("code")) { $("#link-problem").textContent = "Deriv linked nothing: you said no there."; return; }
+  $("#linked").textContent = "Linking your accounts…";
+  const answer = await api.ask(
+    `mutation($input: CompleteDerivLinkInput!) { completeDerivLink(input: $input) {
+      ... on DerivLinked { accounts { loginId } skipped } ... on Problem { code message } } }`,
+    { input: { state: brought.get("state"), code: brought.get("code") } }).catch((error) => ({ code: "ERROR", message: error.message }));
+  $("#link-problem").textContent = answer.code ? answer.message : "";
+  $("#linked").textContent = answer.code ? "" : [`Linked: ${answer.accounts.map((row) => row.loginId).join(", ")}.`, ...answer.skipped].join(" ");
+  await showAccount();
 }
 
 function askPrice() {

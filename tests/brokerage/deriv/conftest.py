@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     data = tmp_path_factory.mktemp("venue") / "venue.sqlite3"
-    options = ("--no-limits", "--app-markup", "4321=1.5")
+    options = ("--no-limits", "--app-markup", "4321=1.5", "--withdrawal-delay", "0.2")
     with SimulatorProcess(data, 20, *options) as process:
         yield process
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from brokerage.deriv.connection import Settings
+from brokerage.deriv.settings import Settings
 from brokerage.deriv.v3 import V3Client, connect
 
 Reply = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]

@@ -6,8 +6,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from brokerage.deriv.client import DerivClient
-from brokerage.deriv.connection import Hook, Settings
 from brokerage.deriv.opening import Addresses, Credentials, open_client
+from brokerage.deriv.settings import Hook, Settings
 from brokerage.deriv.socket_client import SocketClient
 from tests.brokerage.deriv.running import SimulatorProcess
 from tests.brokerage.deriv.schemas import Recorder

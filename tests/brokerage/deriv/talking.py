@@ -1,4 +1,4 @@
-"""A bare v3 socket for tests: it speaks text, so that tests see the wire and not our client."""
+"""A bare socket for tests: it speaks text, so that tests see the wire and not our client."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.brokerage.deriv.running import SimulatorProcess
@@ -26,9 +27,9 @@ TIMED = {**TERMS, "duration": 60, "duration_unit": "s"}
 class Wire:
     """Every frame is checked against its schema, in both directions."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, generation: str = "v3") -> None:
         self.socket = socket
-        self.recorder = Recorder()
+        self.recorder = Recorder(generation)
         self.frames: list[dict[str, Any]] = []
         self._numbers = 0
 
@@ -74,3 +75,21 @@ async def talk(
                 "login_id"
             ]
         yield wire
+
+
+def one_time_address(venue: SimulatorProcess, account: dict[str, Any], app_id: str = "1234") -> str:
+    """Where a v4 socket of the account opens, once."""
+    answer = httpx.post(
+        f"http://127.0.0.1:{venue.port}/trading/v1/options/accounts/{account['login_id']}/otp",
+        headers={"Deriv-App-ID": app_id, "Authorization": f"Bearer {account['token']}"},
+    )
+    return str(answer.json()["data"]["url"])
+
+
+@contextlib.asynccontextmanager
+async def talk_v4(venue: SimulatorProcess, account: dict[str, Any] | None = None) -> AsyncIterator[Wire]:
+    address = f"ws://127.0.0.1:{venue.port}/trading/v1/options/ws/public"
+    if account is not None:
+        address = one_time_address(venue, account)
+    async with connect(address, proxy=None) as socket:
+        yield Wire(socket, "v4")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from brokerage.deriv import answers, v3, v4
 from brokerage.deriv.errors import MalformedAnswer, VenueError
 from brokerage.deriv.rest import RestClient
+from brokerage.deriv.rest_types import Buyer
 from brokerage.deriv.subscription import Subscription
+from brokerage.deriv.types import ContractTerms
 from brokerage.deriv.wire import decode, encode
 from tests.brokerage.deriv.from_schema import allowed, broken, written
 from tests.brokerage.deriv.schemas import needs_schemas, schema_of
@@ -49,6 +52,7 @@ def readers(generation: str) -> dict[str, Reader]:
 
 
 CALLS = [(generation, call) for generation in DIALECTS for call in readers(generation)]
+TERMS = ContractTerms("CALL", "R_100", "stake", Decimal("1.00"), 1, "t", "USD")
 REQUESTS = {
     "get_accounts": lambda rest: rest.accounts(),
     "create_account": lambda rest: rest.create_account(is_demo=True),
@@ -56,6 +60,16 @@ REQUESTS = {
     "reset_demo_balance": lambda rest: rest.reset_demo_balance("VRTC1"),
     "legacy_migration_status": lambda rest: rest.migration(),
     "legacy_statement": lambda rest: rest.legacy_statement("CR1"),
+    "markup_statistics": lambda rest: rest.markup_statistics(date(2026, 5, 1), date(2026, 5, 6)),
+    "bulk_purchase": lambda rest: rest.bulk_purchase(TERMS, [Buyer("VRTC1", "t")], is_demo=True),
+    "payment_agent_list": lambda rest: rest.agents(),
+    "payment_agent_get": lambda rest: rest.agent("me"),
+    "payment_agent_statistics": lambda rest: rest.agent_coverage(),
+    "payment_agent_transfer": lambda rest: rest.transfer("baba", Decimal("1.00"), request_id="r"),
+    "payment_agent_withdraw_verification": lambda rest: rest.request_withdrawal_code(1, Decimal("1.00")),
+    "payment_agent_withdraw": lambda rest: rest.withdraw(1, Decimal("1.00"), "000000", request_id="r"),
+    "payment_agent_withdraw_status": lambda rest: rest.withdrawal("r"),
+    "nickname": lambda rest: rest.nickname(),
 }
 
 

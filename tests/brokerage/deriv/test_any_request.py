@@ -104,6 +104,7 @@ MUST: dict[str, dict[str, Any]] = {
     "app_markup_statistics": {"date_from": "1", "date_to": "9999999999"},
     "buy_contract_for_multiple_accounts": {"price": 5, "parameters": TERMS, "tokens": ["x"]},
     "contract_update": {"contract_id": 1, "limit_order": {}},
+    "contract_update_history": {"contract_id": 1},
     "copytrading_statistics": {"trader_id": DEMO},
     "exchange_rates": {"base_currency": "USD"},
     "ticks_batch": {"market": "synthetic_index"},
@@ -133,7 +134,7 @@ def make_session(generation: Generation) -> Session:
         MUST["buy_contract_for_multiple_accounts"]["tokens"] = [trader.token, "x"]
     conditions, moves = Conditions(engine.reload), Moves(engine)
     session = Session("s", generation, 1, Pulse(engine), Faults(), Limits(False), conditions, moves)
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     return session
 
 
@@ -182,7 +183,7 @@ SESSIONS = {generation.name: make_session(generation) for generation in (V3, V4)
 def test_no_request_makes_the_venue_fail(asked: tuple[Generation, dict[str, Any]], login_id: str) -> None:
     generation, request = asked
     session = SESSIONS[generation.name]
-    session.login_id = login_id
+    session.belong_to(login_id)
     session.receive(encode(request))
     text = session.outgoing.get_nowait()
     assert text is not None

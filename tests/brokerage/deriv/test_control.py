@@ -288,3 +288,38 @@ def test_a_silent_connection_is_closed_and_an_open_network_needs_the_secret(tmp_
                 assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
 
         asyncio.run(story())
+
+
+def test_it_tells_how_many_connections_each_account_has_and_ever_had_at_once(
+    venue: SimulatorProcess, account: Account
+) -> None:
+    login_id = account["login_id"]
+
+    def told() -> Any:
+        return venue.control("GET", "connections").get(login_id)
+
+    async def story() -> None:
+        assert told() is None
+        async with talk(venue, account):
+            assert told() == {"now": 1, "most": 1}
+            async with talk(venue, account) as second:
+                assert told() == {"now": 2, "most": 2}
+                await second.ask({"logout": 1})
+                assert told() == {"now": 1, "most": 2}
+
+    asyncio.run(story())
+    eventually(lambda: told() == {"now": 0, "most": 2})
+
+
+def test_it_tells_how_many_requests_were_one_too_many(tmp_path: Path) -> None:
+    with SimulatorProcess(tmp_path / "venue.sqlite3") as venue:
+
+        async def story() -> None:
+            async with talk(venue) as wire:
+                for _ in range(80):
+                    await wire.ask({"proposal": 1, **TERMS})
+                assert venue.control("GET", "limits") == {}
+                assert await wire.refusal({"proposal": 1, **TERMS}) == "RateLimit"
+
+        asyncio.run(story())
+        assert venue.control("GET", "limits") == {"pricing": 1}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from brokerage.deriv.connection import Settings
 from brokerage.deriv.errors import (
     AnswerTimeout,
     ConnectionLost,
@@ -20,6 +19,7 @@ from brokerage.deriv.errors import (
     Refused,
     VenueError,
 )
+from brokerage.deriv.settings import Settings
 from brokerage.deriv.v3 import connect
 from tests.brokerage.deriv.hostile import QUICK, answer, hostile_venue, soon
 from tests.brokerage.deriv.running import free_port

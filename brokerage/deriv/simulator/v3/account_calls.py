@@ -33,12 +33,13 @@ DATE = text(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,10}")
     },
 )
 def authorize(session: "Session", request: Request, at: float) -> Answer:
+    """Opens one account for the connection; lists the person's others."""
     account = session.engine.account_of(request["authorize"])
     if account is None or session.moves.is_moved(account.user_id):
         raise Refusal("InvalidToken", "The token is not valid.")
     if session.login_id != account.login_id:
         _leave(session)
-    session.login_id = account.login_id
+    session.belong_to(account.login_id)
     accounts = session.engine.accounts_of(account.user_id)
     body = {
         "account_list": [{**user_calls.account_row(one), "currency_type": "fiat"} for one in accounts],
@@ -63,13 +64,14 @@ def authorize(session: "Session", request: Request, at: float) -> Answer:
 
 @call("logout", {"logout": Field(one_of(1), True), "loginid": LOGIN})
 def logout(session: "Session", request: Request, at: float) -> Answer:
+    """Leaves the account; its streams end."""
     _leave(session)
     return Answer("logout", {"logout": 1})
 
 
 def _leave(session: "Session") -> None:
     """Streams and proposals of an account end when another takes over the connection."""
-    session.login_id = None
+    session.belong_to(None)
     session.proposals.clear()
     private = (BalanceStream, ContractStream, TransactionStream, ProposalStream)
     for stream in [stream for stream in session.streams.values() if isinstance(stream, private)]:
@@ -87,6 +89,7 @@ def _leave(session: "Session") -> None:
     scope="read",
 )
 def balance(session: "Session", request: Request, at: float) -> Answer:
+    """Of this account, or of all the person's with totals; can be followed."""
     account = session.account()
     if request.get("account", "current") not in ("current", "all", account.login_id):
         raise Refusal("PermissionDenied", "The token is for another account.", {"field": "account"})
@@ -108,6 +111,7 @@ def balance(session: "Session", request: Request, at: float) -> Answer:
     group="outcome",
 )
 def portfolio(session: "Session", request: Request, at: float) -> Answer:
+    """Open contracts."""
     session.engine.advance(at)
     wanted = request.get("contract_type") or ["CALL", "PUT"]
     rows = [
@@ -135,6 +139,7 @@ def portfolio(session: "Session", request: Request, at: float) -> Answer:
     group="outcome",
 )
 def profit_table(session: "Session", request: Request, at: float) -> Answer:
+    """Closed contracts."""
     session.engine.advance(at)
     contracts = session.engine.store.closed_contracts(
         session.account().login_id,
@@ -181,15 +186,19 @@ def _moment(request: Request, name: str, past_midnight: int) -> int | None:
     group="outcome",
 )
 def statement(session: "Session", request: Request, at: float) -> Answer:
+    """The account's lines."""
     session.engine.advance(at)
     login_id = session.account().login_id
+    # v4 asks by the four names that it shows.
+    is_v3, wanted = session.generation.name == "v3", request.get("action_type")
     lines = session.engine.store.lines(
         login_id,
         request.get("date_from"),
         request.get("date_to"),
-        request.get("action_type"),
+        wanted if is_v3 else None,
         int(request.get("limit", 100)),
         request.get("offset", 0),
+        kind=None if is_v3 else wanted,
         after=session.forgotten(),
     )
     rows = [
@@ -209,12 +218,14 @@ def statement(session: "Session", request: Request, at: float) -> Answer:
     scope="read",
 )
 def transaction(session: "Session", request: Request, at: float) -> Answer:
+    """Follows the account's lines."""
     stream = session.subscribe(TransactionStream(session, session.account().login_id))
     return Answer("transaction", {"transaction": {"id": stream.id}}, stream)
 
 
 @call("topup_virtual", {"topup_virtual": Field(one_of(1), True), "loginid": LOGIN}, scope="trade")
 def topup_virtual(session: "Session", request: Request, at: float) -> Answer:
+    """Fills a demo account up again."""
     account = session.account()
     line = session.engine.top_up(account.login_id, at)
     body = {"amount": line.amount, "currency": account.currency}

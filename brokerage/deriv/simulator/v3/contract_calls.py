@@ -64,8 +64,9 @@ LIMIT_ORDER = {"stop_loss": Field(_null_or_number), "take_profit": Field(_null_o
     scope="trade",
 )
 def buy_contract_for_multiple_accounts(session: "Session", request: Request, at: float) -> Answer:
-    """Every token's account buys or is refused by itself; a token named twice buys twice.
+    """Buys for every token's account; each buys or is refused by itself.
 
+    A token named twice buys twice.
     A proposal is used up as soon as one account has bought it.
     """
     if len(request["tokens"]) > MOST_TOKENS:
@@ -110,6 +111,7 @@ def _bought(
 
 @call("sell_expired", {"sell_expired": Field(one_of(1), True), "loginid": LOGIN}, scope="trade")
 def sell_expired(session: "Session", request: Request, at: float) -> Answer:
+    """Settles what has expired and waits; answers how many."""
     count = session.engine.settle_expired(session.account().login_id, at)
     return Answer("sell_expired", {"sell_expired": {"count": count}})
 

@@ -31,6 +31,7 @@ MARKET = "synthetic_index"
     scope="trade",
 )
 def copy_start(session: "Session", request: Request, at: float) -> Answer:
+    """From now on, the trader's purchases are bought for this account too."""
     engine, copier = session.engine, session.account()
     trader = engine.account_of(request["copy_start"])
     following = Following(
@@ -56,7 +57,7 @@ def _stake(request: Request, name: str) -> Decimal | None:
 
 @call("copy_stop", {"copy_stop": TRADER_TOKEN, "loginid": LOGIN}, scope="trade")
 def copy_stop(session: "Session", request: Request, at: float) -> Answer:
-    """Also answered with success if the trader was not copied: afterwards it is not."""
+    """Copies the trader no longer; also answered with success if it was not copied before."""
     engine = session.engine
     copying.unfollow(engine.store, session.account(), engine.account_of(request["copy_stop"]))
     return Answer("copy_stop", {"copy_stop": 1})
@@ -64,6 +65,7 @@ def copy_stop(session: "Session", request: Request, at: float) -> Answer:
 
 @call("copytrading_list", {"copytrading_list": Field(one_of(1), True), "loginid": LOGIN}, scope="admin")
 def copytrading_list(session: "Session", request: Request, at: float) -> Answer:
+    """Who copies this account, and whom it copies."""
     engine, login_id = session.engine, session.account().login_id
     body = {
         "copiers": [{"loginid": following.copier} for following in engine.store.followings(trader=login_id)],
@@ -90,7 +92,7 @@ def copytrading_list(session: "Session", request: Request, at: float) -> Answer:
     },
 )
 def copytrading_statistics(session: "Session", request: Request, at: float) -> Answer:
-    """Any account's, as of its closed contracts; `copying.Performance` says what each figure means."""
+    """How an account's closed contracts went; ``copying.Performance`` says what each figure means."""
     engine = session.engine
     try:
         trader = engine.account(request["trader_id"])

@@ -60,6 +60,12 @@ class Hub:
         for session in self._sessions:
             session.drop()
 
+    def close_of(self, login_ids: set[str]) -> None:
+        """End the v4 sockets of these accounts: their user has taken the permission away."""
+        for session in self._sessions:
+            if session.generation.name == "v4" and session.login_id in login_ids:
+                session.drop()
+
     def _tell_status(self) -> None:
         for session in self._sessions:
             session.status_changed()

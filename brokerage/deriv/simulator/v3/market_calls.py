@@ -38,16 +38,19 @@ def listed(code: str) -> Symbol:
 
 @call("ping", {"ping": Field(one_of(1), True)})
 def ping(session: "Session", request: Request, at: float) -> Answer:
+    """An answer."""
     return Answer("ping", {"ping": "pong"})
 
 
 @call("time", {"time": Field(one_of(1), True)})
 def server_time(session: "Session", request: Request, at: float) -> Answer:
+    """The venue's clock."""
     return Answer("time", {"time": int(at)})
 
 
 @call("payout_currencies", {"payout_currencies": Field(one_of(1), True), "loginid": LOGIN})
 def payout_currencies(session: "Session", request: Request, at: float) -> Answer:
+    """The account's currency, or all."""
     known = [session.account().currency] if session.login_id else list(CURRENCIES)
     return Answer("payout_currencies", {"payout_currencies": known})
 
@@ -65,6 +68,7 @@ def payout_currencies(session: "Session", request: Request, at: float) -> Answer
     },
 )
 def active_symbols(session: "Session", request: Request, at: float) -> Answer:
+    """The symbols, with their current price."""
     wanted = request.get("contract_type", ["CALL"])
     offered = SYMBOLS.values() if {"CALL", "PUT"} & set(wanted) else ()
     rows = [frames.active_symbol(symbol, session.engine.market.last(symbol.code, at)) for symbol in offered]
@@ -83,6 +87,7 @@ def active_symbols(session: "Session", request: Request, at: float) -> Answer:
     },
 )
 def contracts_for(session: "Session", request: Request, at: float) -> Answer:
+    """What can be bought on a symbol."""
     symbol = listed(request["contracts_for"])
     available = frames.offers(symbol)
     body = {
@@ -98,6 +103,7 @@ def contracts_for(session: "Session", request: Request, at: float) -> Answer:
 
 @call("ticks", {"ticks": Field(either(WORD, list_of(WORD)), True), "subscribe": SUBSCRIBE})
 def ticks(session: "Session", request: Request, at: float) -> Answer:
+    """The current tick of a symbol; can be followed."""
     asked = request["ticks"] if isinstance(request["ticks"], list) else [request["ticks"]]
     symbols = [listed(code) for code in dict.fromkeys(asked)]
     if not symbols:
@@ -138,6 +144,7 @@ def ticks(session: "Session", request: Request, at: float) -> Answer:
     },
 )
 def ticks_history(session: "Session", request: Request, at: float) -> Answer:
+    """Past ticks or candles; can be followed."""
     symbol = listed(request["ticks_history"])
     end = at if request["end"] == "latest" else min(float(request["end"]), at)
     count = min(request.get("count", MOST_TICKS if "start" in request else 1000), MOST_TICKS)
@@ -193,6 +200,7 @@ def _candles(quotes: list[Quote], length: int) -> list[dict[str, Any]]:
 
 @call("website_status", {"website_status": Field(one_of(1), True), "subscribe": Field(one_of(0, 1))})
 def website_status(session: "Session", request: Request, at: float) -> Answer:
+    """State of the site, currencies, request limits; can be followed."""
     stream = session.subscribe(StatusStream(session)) if request.get("subscribe") else None
     return Answer("website_status", site_status(session.conditions.site_status), stream)
 
@@ -229,11 +237,13 @@ def _limit(applies_to: str, per_minute: int) -> dict[str, Any]:
 
 @call("forget", {"forget": Field(STREAM_ID, True)})
 def forget(session: "Session", request: Request, at: float) -> Answer:
+    """Ends one stream."""
     return Answer("forget", {"forget": int(session.streams.pop(request["forget"], None) is not None)})
 
 
 @call("forget_all", {"forget_all": Field(either(STREAM_KIND, list_of(STREAM_KIND)), True)})
 def forget_all(session: "Session", request: Request, at: float) -> Answer:
+    """Ends all streams of a kind."""
     kinds = request["forget_all"] if isinstance(request["forget_all"], list) else [request["forget_all"]]
     ids = [stream.id for stream in session.streams.values() if stream.kind in kinds]
     for stream_id in ids:

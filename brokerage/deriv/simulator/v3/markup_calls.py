@@ -59,7 +59,9 @@ def _distinct_sort_fields(value: Any) -> str | None:
     scope="read",
 )
 def app_markup_details(session: "Session", request: Request, at: float) -> Answer:
-    """One row a purchase, with everything known of it whether or not a ``description`` is asked for."""
+    """What clients paid the connection's application, purchase by purchase.
+
+    Each row has everything known of it whether or not a ``description`` is asked for."""
     account = session.account()
     if request.get("app_id", session.app_id) != session.app_id:
         raise Refusal("InvalidAppID", "This connection is for another application.", {"field": "app_id"})

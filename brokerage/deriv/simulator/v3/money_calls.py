@@ -31,7 +31,9 @@ WHICH = text(r"\w{1,40}")
     scope="payments",
 )
 def transfer_between_accounts(session: "Session", request: Request, at: float) -> Answer:
-    """Money leaves the connection's own account; without both accounts named nothing moves and all are listed."""
+    """Moves money between a person's real accounts, exchanged; otherwise lists them.
+
+    Money leaves the connection's own account; without both accounts named nothing moves and all are listed."""
     engine, account = session.engine, session.account()
     if "account_from" not in request or "account_to" not in request:
         rows = [_row(one, account) for one in engine.accounts_of(account.user_id)]

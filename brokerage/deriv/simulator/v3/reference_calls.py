@@ -52,7 +52,7 @@ def asset_index(session: "Session", request: Request, at: float) -> Answer:
 
 @call("trading_times", {"trading_times": Field(text(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|today"), True)})
 def trading_times(session: "Session", request: Request, at: float) -> Answer:
-    """Synthetic indices are open on every day, around the clock; a day that does not exist is refused."""
+    """Around the clock, every day; a day that does not exist is refused."""
     if request["trading_times"] != "today":
         year, month, day = (int(part) for part in request["trading_times"].split("-"))
         try:

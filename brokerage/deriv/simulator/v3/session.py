@@ -61,7 +61,8 @@ class Session:
         self.limits = limits
         self.conditions = conditions
         self.moves = moves
-        self.login_id = login_id
+        self.login_id: str | None = None
+        self.belong_to(login_id)
         self.streams: dict[str, Stream] = {}
         self.proposals: dict[str, Quoted] = {}
         self.outgoing: asyncio.Queue[str | None] = asyncio.Queue()
@@ -163,6 +164,11 @@ class Session:
         """The last transaction that this generation does not tell of: what v4 keeps as the old platform's history."""
         return 0 if self.generation.name == "v3" else self.moves.last_before(self.account().login_id)
 
+    def belong_to(self, login_id: str | None) -> None:
+        """Be this account's connection from now on, or nobody's."""
+        self.conditions.connected.change(self.login_id, login_id)
+        self.login_id = login_id
+
     def subscribe(self, stream: Stream) -> Stream:
         """Add a stream. Refused if the connection has the same one already."""
         if any(known.key == stream.key for known in self.streams.values()):
@@ -254,6 +260,7 @@ class Session:
     def end(self) -> None:
         """The connection is gone."""
         self.closing = True
+        self.belong_to(None)
         self.streams.clear()
         self.limits.forget(self.name)
         for task in self._waiting:

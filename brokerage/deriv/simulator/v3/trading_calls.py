@@ -131,6 +131,7 @@ def proposal_body(session: "Session", terms: Terms, proposal_id: str, at: float)
     group="pricing",
 )
 def proposal(session: "Session", request: Request, at: float) -> Answer:
+    """A price; can be followed and bought once."""
     terms = terms_of(request)
     if session.login_id and terms.currency != session.account().currency:
         problem = f"The account is kept in {session.account().currency}."
@@ -157,6 +158,7 @@ def proposal(session: "Session", request: Request, at: float) -> Answer:
     scope="trade",
 )
 def buy(session: "Session", request: Request, at: float) -> Answer:
+    """Buys a proposal, or what the parameters say."""
     account = session.account()
     registered = session.engine.rules.markup(session.app_id)
     if request["buy"] == "1":
@@ -215,6 +217,7 @@ def _parameters(request: Request, registered: Decimal) -> tuple[Terms, Decimal]:
     scope="trade",
 )
 def sell(session: "Session", request: Request, at: float) -> Answer:
+    """Sells a running contract back."""
     account = session.account()
     price = Decimal(request["price"])
     contract, line = session.engine.sell(account.login_id, request["sell"], price, at)
@@ -240,6 +243,7 @@ def sell(session: "Session", request: Request, at: float) -> Answer:
     group="pricing",
 )
 def proposal_open_contract(session: "Session", request: Request, at: float) -> Answer:
+    """One contract's state, or all open ones'; can be followed."""
     account, engine = session.account(), session.engine
     engine.advance(at)
     contract_id = request.get("contract_id")

@@ -76,13 +76,16 @@ class AllBalancesStream(BalanceStream):
 
 @call("account_list", {"account_list": Field(one_of(1), True)}, scope="read")
 def account_list(session: "Session", request: Request, at: float) -> Answer:
+    """All accounts of the person."""
     accounts = session.engine.accounts_of(session.account().user_id)
     return Answer("account_list", {"account_list": [account_row(account) for account in accounts]})
 
 
 @call("get_settings", {"get_settings": Field(one_of(1), True), "loginid": LOGIN}, scope="read")
 def get_settings(session: "Session", request: Request, at: float) -> Answer:
-    """The venue asks its clients for nothing but an account: names and addresses are empty."""
+    """What is known of the person: an address for mail, made up.
+
+    The venue asks its clients for nothing but an account: names and addresses are empty."""
     account = session.account()
     real = any(not one.is_demo for one in session.engine.accounts_of(account.user_id))
     body: dict[str, Any] = {

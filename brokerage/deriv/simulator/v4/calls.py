@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from brokerage.deriv.simulator.books import Refusal
 from brokerage.deriv.simulator.v3.answers import CALLS as V3_CALLS
-from brokerage.deriv.simulator.v3.answers import COMMON, Answer, Call, Request
+from brokerage.deriv.simulator.v3.answers import COMMON, Answer, Call, Handler, Request
 from brokerage.deriv.simulator.v3.fields import (
     Field,
     any_object,
@@ -31,6 +31,7 @@ from brokerage.deriv.simulator.v3.market_calls import (
     WORD,
 )
 from brokerage.deriv.simulator.v3.trading_calls import BARRIER
+from brokerage.deriv.simulator.v4 import own_calls
 
 if TYPE_CHECKING:
     from brokerage.deriv.simulator.v3.session import Session
@@ -60,8 +61,14 @@ PARAMETERS = {**TERMS, "app_markup_percentage": Field(number())}
 
 CALLS: dict[str, Call] = {}
 
+NOT_SERVED = dict.fromkeys(
+    ("auto_get", "auto_list", "auto_list_strategies", "auto_pause", "auto_resume", "auto_start", "auto_stop"),
+    "a bot that runs at the venue itself",
+)
+"""What v4 knows and the simulator does not, with the reason: such a call is answered as one that does not exist."""
 
-def _as_v3(fields: Mapping[str, Any]) -> dict[str, Any]:
+
+def as_v3(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same request in v3's words."""
     return {"symbol" if name == "underlying_symbol" else name: value for name, value in fields.items()}
 
@@ -70,15 +77,21 @@ def _serve(name: str, fields: Mapping[str, Field], group: str = "general") -> No
     known = V3_CALLS[name]
 
     def handler(session: "Session", request: Request, at: float) -> Answer:
-        asked = _as_v3(request)
+        asked = as_v3(request)
         if "parameters" in request:
             if found := problems(request["parameters"], PARAMETERS, "parameters."):
                 raise Refusal("InputValidationFailed", f"Check the fields: {', '.join(found)}.", found)
-            asked["parameters"] = _as_v3(request["parameters"])
+            asked["parameters"] = as_v3(request["parameters"])
         return known.handler(session, asked, at)
 
+    handler.__doc__ = known.handler.__doc__
     scope = None if known.scope is None else "trade"
     CALLS[name] = Call(name, {**fields, **COMMON}, scope, group, handler)
+
+
+def _serve_own(name: str, fields: Mapping[str, Field], handler: Handler, scope: str | None = None) -> None:
+    """A call that v3 does not have here."""
+    CALLS[name] = Call(name, {**fields, **COMMON}, scope, "general", handler)
 
 
 _ONE = Field(one_of(1), True)
@@ -140,3 +153,24 @@ _serve(
 )
 _serve("transaction", {"transaction": _ONE, "subscribe": Field(one_of(1), True)})
 _serve("logout", {"logout": _ONE, "loginid": Field(text(r"[A-Za-z]{1,10}[0-9]{1,20}"))})
+_serve("trading_times", {"trading_times": V3_CALLS["trading_times"].fields["trading_times"]})
+_serve("cancel", {"cancel": Field(whole(), True)})
+_serve(
+    "contract_update",
+    {
+        "contract_update": _ONE,
+        "contract_id": Field(whole(), True),
+        "limit_order": Field(any_object, True),
+    },
+)
+_serve_own("contracts_list", {"contracts_list": _ONE}, own_calls.contracts_list)
+_serve_own(
+    "contract_update_history",
+    {
+        "contract_update_history": _ONE,
+        "contract_id": Field(whole(), True),
+        "limit": Field(number(1, 999)),
+    },
+    own_calls.contract_update_history,
+    scope="trade",
+)

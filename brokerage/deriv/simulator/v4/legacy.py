@@ -26,14 +26,16 @@ class Legacy:
         }
 
     def _status(self, asked: Asked) -> tuple[int, Body]:
-        return 200, {"status": self._moves.status(asked.account.user_id)}
+        """Whether the token's owner was moved from generation v3 to v4."""
+        return 200, {"status": self._moves.status(asked.holder.user_id)}
 
     def _check_moved(self, user_id: int) -> None:
         if self._moves.status(user_id) in ("pending", "failed"):
             raise Refusal("MigrationNotComplete", "The user's move is under way or has failed.")
 
     def _accounts(self, asked: Asked) -> tuple[int, Body]:
-        user_id = asked.account.user_id
+        """The accounts the token's owner had on the old platform, by their logins there."""
+        user_id = asked.holder.user_id
         self._check_moved(user_id)
         return 200, {
             "loginids": {
@@ -49,9 +51,9 @@ class Legacy:
 
     def _statement(self, asked: Asked) -> tuple[int, Body]:
         """What moved on the old platform, newest first; from ``date_from``, before ``date_to``."""
-        self._check_moved(asked.account.user_id)
+        self._check_moved(asked.holder.user_id)
         given = asked.request.query_params
-        moves = {move.was: move for move in self._moves.of_user(asked.account.user_id)}
+        moves = {move.was: move for move in self._moves.of_user(asked.holder.user_id)}
         move = moves.get(given.get("loginid", ""))
         if move is None:
             raise Refusal("AccountNotFound", "The token's owner had no such account.")
@@ -65,9 +67,10 @@ class Legacy:
             move.login_id,
             numbers.get("date_from"),
             numbers["date_to"] - 1 if "date_to" in numbers else None,
-            given.get("action_type"),
+            None,
             numbers.get("limit", 100),
             numbers.get("offset", 0),
+            kind=given.get("action_type"),
             up_to=move.last_transaction,
         )
         rows = [self._row(line, move) for line in lines]

@@ -19,12 +19,17 @@ from brokerage.deriv.simulator.conditions import Conditions
 from brokerage.deriv.simulator.control import LARGEST_BODY
 from brokerage.deriv.simulator.faults import DropConnection, Fault, Faults
 from brokerage.deriv.simulator.moves import Moves
+from brokerage.deriv.simulator.payments import Payments
 from brokerage.deriv.simulator.pulse import Pulse
 from brokerage.deriv.simulator.rules import Rules
+from brokerage.deriv.simulator.tokens import Tokens
 from brokerage.deriv.simulator.v3.limits import Limits
-from brokerage.deriv.simulator.v4.asked import Asked, Body, Handler
+from brokerage.deriv.simulator.v4.agents import FAILURES, Agents
+from brokerage.deriv.simulator.v4.asked import Asked, Body, Envelope, Handler, Holder, errors, in_meta
+from brokerage.deriv.simulator.v4.bulk import Bulk
 from brokerage.deriv.simulator.v4.generation import RATES
 from brokerage.deriv.simulator.v4.legacy import Legacy
+from brokerage.deriv.simulator.v4.markup import Markup
 from brokerage.deriv.simulator.v4.passwords import Passwords
 from brokerage.deriv.wire import NotJson, decode, encode
 
@@ -37,10 +42,12 @@ SCOPES: Final = {
     "payment": "payments",
 }
 STATUS_OF: Final = {
+    "AgentNotFound": 404,
     "RateLimit": 429,
     "AccountNotFound": 404,
     "MigrationNotComplete": 409,
     "InternalServerError": 500,
+    **dict.fromkeys(FAILURES, 500),
 }
 
 
@@ -64,11 +71,18 @@ class Rest:
         passwords: Passwords,
         moves: Moves,
         rules: Rules,
+        tokens: Tokens,
+        payments: Payments,
     ) -> None:
         self._pulse, self._engine = pulse, pulse.engine
         self._faults, self._limits, self._conditions = faults, limits, conditions
-        self._passwords, self._rules = passwords, rules
+        self._passwords, self._rules, self._tokens = passwords, rules, tokens
         self._legacy = Legacy(self._engine, moves)
+        self._others = [
+            *Bulk(self._engine).served(),
+            *Markup(self._engine).served(),
+            *Agents(payments, limits).served(),
+        ]
 
     def routes(self) -> list[BaseRoute]:
         one = f"{OPTIONS}/accounts/{{account_id}}"
@@ -84,72 +98,98 @@ class Rest:
                 self._route("GET", f"{OPTIONS}/legacy/{path}", name, "trade", handler)
                 for path, (name, handler) in self._legacy.handlers().items()
             ),
+            *(
+                self._route(one.method, one.path, one.name, one.scope, one.handler, one.envelope)
+                for one in self._others
+            ),
         ]
 
     # ── one exchange ─────────────────────────────────────────────────────────────────────────────────
 
-    def _route(self, method: str, path: str, name: str, scope: str, handler: Handler) -> Route:
+    def _route(
+        self,
+        method: str,
+        path: str,
+        name: str,
+        scope: str | None,
+        handler: Handler,
+        envelope: Envelope = in_meta,
+    ) -> Route:
         async def endpoint(request: Request) -> Response:
             begun = time.time()
             status, body = await self._exchange(request, name, scope, handler)
-            if "data" in body:
-                meta = {
-                    "endpoint": request.url.path,
-                    "method": method,
-                    "timing": int((time.time() - begun) * 1000),
-                }
-                body = {**body, "meta": meta}
+            body = envelope(body, request.url.path, method, time.time() - begun)
             fault = body.pop("", None)
             if fault is not None:
-                return await _badly(fault, status, body)
+                return await badly(fault, status, body)
             return Response(encode(body), status, media_type="application/json")
 
-        return Route(path, endpoint, methods=[method])
+        endpoint.__doc__ = handler.__doc__
+        return Route(path, endpoint, methods=[method], name=name)
 
-    async def _exchange(self, request: Request, name: str, scope: str, handler: Handler) -> tuple[int, Body]:
+    async def _exchange(
+        self, request: Request, name: str, scope: str | None, handler: Handler
+    ) -> tuple[int, Body]:
         at = time.time()
         if self._conditions.holds("restart"):
-            return 503, _errors(503, "ServiceUnavailable", "The venue is away.")
+            return 503, errors(503, "ServiceUnavailable", "The venue is away.")
         fault: Fault | None = None
         try:
-            account, app_id = self._who(request, scope)
-            self._conditions.received.append((name, account.login_id, at))
-            self._limits.check(f"user {account.user_id}", "general", RATES["general"], at)
-            fault = self._faults.take(name, account.login_id)
+            holder, app_id = self._who(request, scope, at)
+            login_id = request.path_params.get("account_id")
+            if holder is not None:
+                login_id = holder.login_id or login_id
+            self._conditions.received.append((name, login_id, at))
+            counted = f"application {app_id}" if holder is None else f"user {holder.user_id}"
+            self._limits.check(counted, "general", RATES["general"], at)
+            fault = self._faults.take(name, login_id)
             if fault is not None:
                 await fault.before()
-            status, body = handler(Asked(request, account, app_id, await _json(request), at))
+            status, body = handler(Asked(request, holder, app_id, await _json(request), at))
             if fault is not None:
                 fault.done(body, self._engine)
                 body = {**body, "": fault}
         except Unauthorized as problem:
-            return problem.status, _errors(problem.status, problem.code, problem.message)
+            return problem.status, errors(problem.status, problem.code, problem.message)
         except Refusal as refusal:
             status = STATUS_OF.get(refusal.code, 400)
-            return status, _errors(status, refusal.code, refusal.message)
+            refused = errors(status, refusal.code, refusal.message)
+            refused["errors"][0] |= refusal.details or {}
+            return status, refused
         except DropConnection:
-            return 502, _errors(502, "BadGateway", "The venue broke off.")
+            return 502, errors(502, "BadGateway", "The venue broke off.")
         finally:
             self._pulse.flush(at)
         return status, body
 
-    def _who(self, request: Request, scope: str) -> tuple[Account, int]:
-        """The account the token was made for, and the application."""
+    def _who(self, request: Request, scope: str | None, at: float) -> tuple[Holder | None, int]:
+        """Whom the token speaks for, and the application; nobody where no ``scope`` is needed."""
         app_id = request.headers.get("deriv-app-id", "")
         if not (app_id.isascii() and app_id.isalnum() and len(app_id) <= 32):
             raise Unauthorized(401, "InvalidAppID", "Deriv-App-ID names no application.")
+        if scope is None:
+            return None, application_number(app_id)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        account = self._engine.account_of(token) if kind == "Bearer" else None
-        if account is None:
+        holder = self._holder(token, at) if kind == "Bearer" else None
+        if holder is None:
             raise Unauthorized(401, "InvalidToken", "The token is not valid.")
-        if SCOPES[scope] not in account.scopes:
+        if scope not in holder.scopes:
             raise Unauthorized(403, "PermissionDenied", f"The token lacks the scope {scope}.")
-        return account, application_number(app_id)
+        return holder, application_number(app_id)
+
+    def _holder(self, token: str, at: float) -> Holder | None:
+        """Whom a token speaks for: an account's own, or one that an application was granted."""
+        if account := self._engine.account_of(token):
+            scopes = tuple(name for name, known in SCOPES.items() if known in account.scopes)
+            return Holder(account.user_id, scopes, account.login_id)
+        if held := self._tokens.held(token, at):
+            return Holder(held.user_id, held.scopes, None)
+        return None
 
     def _theirs(self, asked: Asked) -> Account:
         """The account of the path, which is the token's holder's."""
         wanted = asked.request.path_params["account_id"]
-        for account in self._engine.accounts_of(asked.account.user_id):
+        for account in self._engine.accounts_of(asked.holder.user_id):
             if account.login_id == wanted:
                 return account
         raise Refusal("AccountNotFound", "The token's owner has no such account.")
@@ -157,35 +197,38 @@ class Rest:
     # ── the requests ─────────────────────────────────────────────────────────────────────────────────
 
     async def _health(self, request: Request) -> Response:
+        """Whether the venue is up, in a word."""
         if self._conditions.holds("restart"):
             return PlainTextResponse("DOWN", 503)
         return PlainTextResponse("OK")
 
     def _accounts(self, asked: Asked) -> tuple[int, Body]:
-        return 200, {"data": [_row(account) for account in self._engine.accounts_of(asked.account.user_id)]}
+        """All accounts of the token's owner."""
+        return 200, {"data": [_row(account) for account in self._engine.accounts_of(asked.holder.user_id)]}
 
     def _create(self, asked: Asked) -> tuple[int, Body]:
+        """Opens a real or demo account, or answers the one there is of this kind."""
         body = asked.body
         if set(body) != {"currency", "group", "account_type"} or body["group"] != "row":
             raise Refusal("ValidationError", "Give currency, group and account_type, and nothing else.")
         if body["currency"] != "USD" or body["account_type"] not in ("demo", "real"):
             raise Refusal("ValidationError", "Accounts are demo or real, and kept in USD.")
         is_demo = body["account_type"] == "demo"
-        for account in self._engine.accounts_of(asked.account.user_id):
+        for account in self._engine.accounts_of(asked.holder.user_id):
             if (account.is_demo, account.currency) == (is_demo, "USD"):
                 return 200, {"data": _row(account)}
         opened = self._engine.open_account(
-            f"{asked.account.user_id}-{body['account_type']}",
+            f"{asked.holder.user_id}-{body['account_type']}",
             "USD",
             self._rules.top_up_to if is_demo else Decimal("0.00"),
             is_demo,
             asked.at,
-            asked.account.scopes,
-            user_id=asked.account.user_id,
+            user_id=asked.holder.user_id,
         )
         return 201, {"data": [_row(opened)]}
 
     def _otp(self, asked: Asked) -> tuple[int, Body]:
+        """The address of a socket of this account; it opens once, within two minutes."""
         account = self._theirs(asked)
         word = self._passwords.give(account.login_id, asked.app_id, asked.at)
         url = asked.request.url
@@ -194,6 +237,7 @@ class Rest:
         return 200, {"data": {"url": f"{scheme}://{url.netloc}{OPTIONS}/ws/{kind}?otp={word}"}}
 
     def _reset_balance(self, asked: Asked) -> tuple[int, Body]:
+        """Brings a demo account back to the balance it began with."""
         account = self._theirs(asked)
         if not account.is_demo:
             raise Refusal("NotDemo", "Only a demo account's balance can be reset.")
@@ -216,13 +260,6 @@ def _row(account: Account) -> Body:
         "group": "row",
         "status": "active",
         "account_type": "demo" if account.is_demo else "real",
-    }
-
-
-def _errors(status: int, code: str, message: str) -> Body:
-    return {
-        "errors": [{"status": status, "code": code, "message": message}],
-        "meta": {"endpoint": "", "method": "GET", "timing": 0},
     }
 
 
@@ -257,11 +294,12 @@ class _Answer:
     behind = later
 
 
-async def _badly(fault: Fault, status: int, body: Body) -> Response:
+async def badly(fault: Fault, status: int, body: Body) -> Response:
+    """The answer as a fault has it arrive."""
     answer = _Answer()
     fault.deliver(encode(body), answer)
     await asyncio.sleep(answer.seconds)
     if answer.text is None:
-        lost = _errors(504, "GatewayTimeout", "The answer was lost.")
+        lost = errors(504, "GatewayTimeout", "The answer was lost.")
         return Response(encode(lost), 504, media_type="application/json")
     return Response(answer.text, status, media_type="application/json")

@@ -96,6 +96,22 @@ def moved(amount: Decimal) -> str:
     return "deposit" if amount >= 0 else "withdrawal"
 
 
+def _trading_times(body: Body) -> Body:
+    names: dict[str, str | None] = {"symbol": "underlying_symbol"}
+    return {
+        "markets": [
+            {
+                **market,
+                "submarkets": [
+                    {**submarket, "symbols": [_renamed(row, names) for row in submarket["symbols"]]}
+                    for submarket in market["submarkets"]
+                ],
+            }
+            for market in body["markets"]
+        ]
+    }
+
+
 def _balance(body: Body) -> Body:
     return _renamed(body, {"accounts": None})
 
@@ -110,4 +126,5 @@ _WRITERS: Final[dict[str, Callable[[Any], Any]]] = {
     "statement": _contract_rows,
     "transaction": _transaction,
     "balance": _balance,
+    "trading_times": _trading_times,
 }
