@@ -192,8 +192,9 @@ def test_no_token_is_seen_by_who_watches(shop: SimulatorProcess) -> None:
 
 
 def test_an_application_s_markup_is_summed_in_dollars(shop: SimulatorProcess) -> None:
-    dollars = shop.open_account("m-usd")
-    euros = shop.open_account("m-eur", currency="EUR")
+    dollars = shop.open_account("m-usd", is_demo=False)
+    euros = shop.open_account("m-eur", currency="EUR", is_demo=False)
+    demo = shop.open_account("m-demo")
     in_euros = ContractTerms("PUT", "R_100", "stake", Decimal("20.00"), 5, "m", "EUR")
     today = datetime.now(UTC).date()
     day = timedelta(days=1)
@@ -203,8 +204,9 @@ def test_an_application_s_markup_is_summed_in_dollars(shop: SimulatorProcess) ->
             empty = await rest.markup_statistics(today - day, today + day)
             zero = Decimal("0.00")
             assert (empty.total, empty.applications) == (MarkupSums(zero, zero, zero, 0, 0), ())
-            await rest.bulk_purchase(TERMS, [buyer(dollars), buyer(dollars)], is_demo=True)
-            await rest.bulk_purchase(in_euros, [buyer(euros)], is_demo=True)
+            await rest.bulk_purchase(TERMS, [buyer(dollars), buyer(dollars)], is_demo=False)
+            await rest.bulk_purchase(in_euros, [buyer(euros)], is_demo=False)
+            await rest.bulk_purchase(TERMS, [buyer(demo)], is_demo=True)  # earns nobody anything
             refunded = await open_client(
                 addresses(shop, 66), Credentials("v4", dollars["login_id"], dollars["token"])
             )
