@@ -182,7 +182,10 @@ def test_no_token_is_seen_by_who_watches(shop: SimulatorProcess) -> None:
 
     async def story() -> None:
         base = f"http://127.0.0.1:{shop.port}"
-        watch = lambda direction, frame: seen.append(frame)  # noqa: E731
+
+        def watch(direction: str, frame: dict[str, Any]) -> None:
+            seen.append(frame)
+
         async with RestClient(base, "55", demo["token"], on_message=watch) as rest:
             await rest.bulk_purchase(TERMS, [buyer(demo)], is_demo=True)
 
