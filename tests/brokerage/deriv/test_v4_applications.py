@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,7 +183,10 @@ def test_no_token_is_seen_by_who_watches(shop: SimulatorProcess) -> None:
 
     async def story() -> None:
         base = f"http://127.0.0.1:{shop.port}"
-        watch = lambda direction, frame: seen.append(frame)  # noqa: E731
+
+        def watch(direction: str, frame: dict[str, Any]) -> None:
+            seen.append(frame)
+
         async with RestClient(base, "55", demo["token"], on_message=watch) as rest:
             await rest.bulk_purchase(TERMS, [buyer(demo)], is_demo=True)
 
@@ -261,3 +265,14 @@ def test_days_that_make_no_sense_are_refused(shop: SimulatorProcess) -> None:
                 await rest.markup_statistics(date(2026, 5, 1), date(2026, 5, 6))
 
     asyncio.run(story())
+
+
+def test_bulk_purchases_are_counted_by_application(tmp_path: Path) -> None:
+    with SimulatorProcess(tmp_path / "venue.sqlite3") as venue, httpx.Client() as client:
+        address = f"http://127.0.0.1:{venue.port}{PATH}/demo"
+
+        def asked(app_id: str) -> int:
+            return client.post(address, headers={"Deriv-App-ID": app_id}, json={}).status_code
+
+        assert [asked("55") for _ in range(221)] == [400] * 220 + [429]
+        assert asked("66") == 400, "another application has its own count"
