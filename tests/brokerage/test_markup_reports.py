@@ -72,7 +72,9 @@ def booked(markup, kind="real", generation="v3"):
     account.kind = kind
     account.save()
     trade = world.opened(world.placed(account))
-    Trade.objects.filter(pk=trade.pk).update(markup=markup, generation=generation, purchased_at=timezone.now())
+    Trade.objects.filter(pk=trade.pk).update(
+        markup=markup, generation=generation, purchased_at=timezone.now()
+    )
     return trade
 
 
