@@ -92,7 +92,7 @@ class Configuration(BaseSettings):
     )
     deriv_redirect_urls: str = Field(
         "",
-        description="Comma-separated addresses that clients may be sent back to after linking a Deriv account. In demo, unset: the reference client's.",
+        description="Comma-separated addresses that clients may be sent back to after linking a Deriv account. Unset: in demo the reference client's; in production nobody can link by signing in.",
     )
     deriv_generation: Literal["v3", "v4"] = Field(
         "v4", description="The protocol generation that new accounts and the public prices speak."

@@ -20,7 +20,7 @@ from backoffice.errors import DomainError, InvalidInput, MoveNotAllowed
 from backoffice.models import Currency
 from backoffice.money import parse_amount
 from backoffice.who import By
-from brokerage import entries, simulated_venue, venue
+from brokerage import entries, simulated_venue, venue, venue_rest
 from brokerage.deriv.opening import Credentials, open_client
 from brokerage.deriv.types import MarkupLine
 from brokerage.deriv.v3 import V3Client
@@ -182,7 +182,7 @@ def _bounds(month: date) -> tuple[datetime, datetime]:
 
 
 def _venues(month: date, generation: str) -> Figures:
-    return asyncio.run(REPORTS[generation](_owner_token(), month))
+    return REPORTS[generation](_owner_token(), month)
 
 
 def _owner_token() -> str:
@@ -194,8 +194,19 @@ def _owner_token() -> str:
     return config.deriv_owner_token
 
 
-async def _details(token: str, month: date) -> Figures:
+def _statistics(token: str, month: date) -> Figures:
+    """v4's report: a sum in dollars, exchanged by the venue."""
+    last = (_bounds(month)[1] - timedelta(days=1)).date()
+    found = venue_rest.markup(token, month, last)
+    return {} if found is None else {"USD": Figure(found.markup, found.contracts)}
+
+
+def _details(token: str, month: date) -> Figures:
     """v3's report: every purchase that earned something, added up."""
+    return asyncio.run(_added_up(token, month))
+
+
+async def _added_up(token: str, month: date) -> Figures:
     since, until = (int(bound.timestamp()) for bound in _bounds(month))
     client = await open_client(venue.addresses_of(settings.CONFIG), Credentials("v3", token=token))
     assert isinstance(client, V3Client)
@@ -213,7 +224,7 @@ async def _details(token: str, month: date) -> Figures:
 
 
 # How each generation reports.
-REPORTS: Final = {"v3": _details}
+REPORTS: Final = {"v3": _details, "v4": _statistics}
 
 
 # ── one report ──────────────────────────────────────────────────────────────────────────────────────────────────

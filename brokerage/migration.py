@@ -4,18 +4,15 @@ An open trade keeps its contract: the venue knows it by the same id afterwards, 
 with the old connection is looked up over the new one like any other.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import account_states, accounts, venue
+from brokerage import account_states, accounts, venue_rest
 from brokerage.deriv.errors import NotAuthorized, VenueError
-from brokerage.deriv.rest import RestClient
 from brokerage.deriv.types import Migration, VenueAccount
 from brokerage.models import TradingAccount
 from brokerage.translation import Clock
@@ -89,14 +86,7 @@ def move(account: TradingAccount, found: VenueAccount, *, by: By, at: datetime) 
 
 def _ask(account: TradingAccount) -> tuple[Migration, VenueAccount | None]:
     """Where the move of the account's owner stands, and the account as v4 knows it, if it was moved."""
-    addresses = venue.addresses_of(settings.CONFIG)
-
-    async def asked() -> tuple[Migration, tuple[VenueAccount, ...]]:
-        async with RestClient(addresses.rest, addresses.v4_app_id, account.token) as rest:
-            status = await rest.migration()
-            return status, await rest.accounts() if status == "complete" else ()
-
-    status, listed = asyncio.run(asked())
+    status, listed = venue_rest.migration(accounts.credentials_of(account).token)
     return status, _same(account, listed)
 
 

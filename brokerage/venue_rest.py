@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import TypeVar
 
 from django.conf import settings
 
 from brokerage.deriv.oauth import OAuth
 from brokerage.deriv.rest import RestClient
-from brokerage.deriv.types import VenueAccount
+from brokerage.deriv.rest_types import MarkupSums
+from brokerage.deriv.types import Migration, VenueAccount
 
 T = TypeVar("T")
 
@@ -31,6 +33,28 @@ def create_demo(token: str) -> VenueAccount:
 def reset_demo_balance(token: str, login_id: str) -> None:
     """Bring a demo account back to the balance it began with. :raises VenueError: as `RestClient` says."""
     _ask(token, lambda rest: rest.reset_demo_balance(login_id))
+
+
+def migration(token: str) -> tuple[Migration, tuple[VenueAccount, ...]]:
+    """Where the move of the token's owner to v4 stands, and if it is complete, their accounts there.
+
+    :raises VenueError: as `RestClient` says.
+    """
+
+    async def both(rest: RestClient) -> tuple[Migration, tuple[VenueAccount, ...]]:
+        status = await rest.migration()
+        return status, await rest.accounts() if status == "complete" else ()
+
+    return _ask(token, both)
+
+
+def markup(token: str, since_on: date, until_on: date) -> MarkupSums | None:
+    """What our application earned from one day to another, both included; None for nothing.
+
+    :raises VenueError: as `RestClient` says.
+    """
+    found = _ask(token, lambda rest: rest.markup_statistics(since_on, until_on))
+    return dict(found.applications).get(settings.CONFIG.deriv_v4_app_id)
 
 
 def _ask(token: str, question: Callable[[RestClient], Awaitable[T]]) -> T:

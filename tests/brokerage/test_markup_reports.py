@@ -50,13 +50,13 @@ def after():
     return datetime(month().year, month().month, 1, tzinfo=UTC) + timedelta(days=32)
 
 
-def sold_by_the_venue(desk, app, percent="2"):
+def sold_by_the_venue(desk, app, percent="2", generation="v3"):
     """A real client's purchase at the venue with this markup; what the venue took of it for us."""
     account = desk.open_account(f"real-{app}", is_demo=False)
 
     async def buy():
         addresses = Addresses(desk.socket_url, app, f"http://127.0.0.1:{desk.port}", str(app))
-        client = await open_client(addresses, Credentials("v3", account["login_id"], account["token"]))
+        client = await open_client(addresses, Credentials(generation, account["login_id"], account["token"]))
         try:
             await client.buy_with_terms(RISE, Decimal("10.00"), Decimal(percent))
         finally:
@@ -66,13 +66,15 @@ def sold_by_the_venue(desk, app, percent="2"):
     return Decimal(desk.books(account["login_id"])["contracts"][-1]["markup"])
 
 
-def booked(markup, kind="real"):
+def booked(markup, kind="real", generation="v3"):
     """A trade of ours on an account of this kind, with this markup in its books."""
     account = world.account()
     account.kind = kind
     account.save()
     trade = world.opened(world.placed(account))
-    Trade.objects.filter(pk=trade.pk).update(markup=markup, generation="v3", purchased_at=timezone.now())
+    Trade.objects.filter(pk=trade.pk).update(
+        markup=markup, generation=generation, purchased_at=timezone.now()
+    )
     return trade
 
 
@@ -184,3 +186,13 @@ def test_without_a_token_the_reports_are_not_read(app, settings):
     with pytest.raises(markup_reports.NoOwnerToken):
         compare(after())
     assert not MarkupReport.objects.exists()
+
+
+def test_each_generation_has_a_report_of_its_own(desk, app):
+    old, new = sold_by_the_venue(desk, app), sold_by_the_venue(desk, app, generation="v4")
+    booked(old + new)
+    booked(new, generation="v4")
+    rows = markup_reports.compare_lately(at=timezone.now())
+    found = {row.generation: (row.ours, row.venues, row.venues_count) for row in rows}
+    # An application's number is the same in both here, so each report tells of both purchases.
+    assert found == {"v3": (old + new, old + new, 2), "v4": (new, old + new, 2)}

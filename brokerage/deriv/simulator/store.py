@@ -244,13 +244,15 @@ class Store:
     ) -> list[Contract]:
         """The application's contracts bought in ``since`` ≤ time ≤ ``until`` with a markup in their price.
 
-        A cancelled one is left out: its price went back to the client, markup and all. ``order`` is by its first
+        Only real accounts': demo money earns nobody anything. A cancelled one is left out: its price went back to the
+        client, markup and all. ``order`` is by its first
         entry, then by the next; equals come in the order of purchase.
         """
         columns = "".join(f"{column} {direction}, " for column, direction in order)
         rows = self._db.execute(
             "SELECT * FROM contracts WHERE app_id = ? AND purchase_time BETWEEN ? AND ? AND status <> 'cancelled' "
             "AND CAST(markup AS REAL) > 0 AND (? IS NULL OR login_id = ?) "
+            "AND login_id IN (SELECT login_id FROM accounts WHERE NOT is_demo) "
             f"ORDER BY {columns}contract_id LIMIT ? OFFSET ?",
             (app_id, since, until, login_id, login_id, limit, offset),
         )

@@ -103,9 +103,9 @@ def test_no_body_makes_the_venue_fail(sent: tuple[str, Any], account: Any) -> No
 @given(st.data())
 def test_no_query_makes_the_venue_fail(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(QUERIES)))
-    given_ = dict(QUERIES[path])
-    if given_:
+    query = dict(QUERIES[path])
+    if query:
         odd = ODD.filter(lambda value: isinstance(value, str) and value != "\ud800")
-        given_ |= data.draw(st.dictionaries(st.sampled_from(sorted(given_)), odd, max_size=2))
-    answer = asked(data.draw(st.sampled_from([AGENT, CLIENT])), "GET", path, params=given_)
+        query |= data.draw(st.dictionaries(st.sampled_from(sorted(query)), odd, max_size=2))
+    answer = asked(data.draw(st.sampled_from([AGENT, CLIENT])), "GET", path, params=query)
     assert answer.status_code in (200, 400, 404, 422), answer.text

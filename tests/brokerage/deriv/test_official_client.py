@@ -73,6 +73,7 @@ def javascript_client() -> list[str]:
             for source in sources:
                 shutil.copy(source, folder)
             quietly = ("--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+            quietly += ("--fetch-retries=1",)
             install(npm, "ci", *quietly, cwd=folder)
     # The script looks for packages from where it lies.
     return [node, shutil.copy(JAVASCRIPT / "story.js", folder)]

@@ -25,8 +25,9 @@ async def bought(
 
 
 def test_an_application_sees_its_own_markups_and_their_sum(venue: SimulatorProcess) -> None:
-    one, two = (venue.open_account(f"markup-{name}") for name in ("one", "two"))
-    euros = venue.open_account("markup-euros", currency="EUR")
+    one, two = (venue.open_account(f"markup-{name}", is_demo=False) for name in ("one", "two"))
+    euros = venue.open_account("markup-euros", currency="EUR", is_demo=False)
+    demo = venue.open_account("markup-demo")
     developer = venue.open_account("markup-developer", currency="GBP")
 
     async def story() -> None:
@@ -37,6 +38,7 @@ def test_an_application_sees_its_own_markups_and_their_sum(venue: SimulatorProce
         ]
         await bought(venue, one, APP, 0)
         await bought(venue, one, APP + 1, 2)
+        await bought(venue, demo, APP, 2)  # earns nobody anything
         first, last = receipts[0]["purchase_time"], receipts[-1]["purchase_time"]
         async with talk(venue, developer, APP) as wire:
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,7 +183,10 @@ def test_no_token_is_seen_by_who_watches(shop: SimulatorProcess) -> None:
 
     async def story() -> None:
         base = f"http://127.0.0.1:{shop.port}"
-        watch = lambda direction, frame: seen.append(frame)  # noqa: E731
+
+        def watch(direction: str, frame: dict[str, Any]) -> None:
+            seen.append(frame)
+
         async with RestClient(base, "55", demo["token"], on_message=watch) as rest:
             await rest.bulk_purchase(TERMS, [buyer(demo)], is_demo=True)
 
@@ -192,8 +196,9 @@ def test_no_token_is_seen_by_who_watches(shop: SimulatorProcess) -> None:
 
 
 def test_an_application_s_markup_is_summed_in_dollars(shop: SimulatorProcess) -> None:
-    dollars = shop.open_account("m-usd")
-    euros = shop.open_account("m-eur", currency="EUR")
+    dollars = shop.open_account("m-usd", is_demo=False)
+    euros = shop.open_account("m-eur", currency="EUR", is_demo=False)
+    demo = shop.open_account("m-demo")
     in_euros = ContractTerms("PUT", "R_100", "stake", Decimal("20.00"), 5, "m", "EUR")
     today = datetime.now(UTC).date()
     day = timedelta(days=1)
@@ -203,8 +208,9 @@ def test_an_application_s_markup_is_summed_in_dollars(shop: SimulatorProcess) ->
             empty = await rest.markup_statistics(today - day, today + day)
             zero = Decimal("0.00")
             assert (empty.total, empty.applications) == (MarkupSums(zero, zero, zero, 0, 0), ())
-            await rest.bulk_purchase(TERMS, [buyer(dollars), buyer(dollars)], is_demo=True)
-            await rest.bulk_purchase(in_euros, [buyer(euros)], is_demo=True)
+            await rest.bulk_purchase(TERMS, [buyer(dollars), buyer(dollars)], is_demo=False)
+            await rest.bulk_purchase(in_euros, [buyer(euros)], is_demo=False)
+            await rest.bulk_purchase(TERMS, [buyer(demo)], is_demo=True)  # earns nobody anything
             refunded = await open_client(
                 addresses(shop, 66), Credentials("v4", dollars["login_id"], dollars["token"])
             )
@@ -259,3 +265,14 @@ def test_days_that_make_no_sense_are_refused(shop: SimulatorProcess) -> None:
                 await rest.markup_statistics(date(2026, 5, 1), date(2026, 5, 6))
 
     asyncio.run(story())
+
+
+def test_bulk_purchases_are_counted_by_application(tmp_path: Path) -> None:
+    with SimulatorProcess(tmp_path / "venue.sqlite3") as venue, httpx.Client() as client:
+        address = f"http://127.0.0.1:{venue.port}{PATH}/demo"
+
+        def asked(app_id: str) -> int:
+            return client.post(address, headers={"Deriv-App-ID": app_id}, json={}).status_code
+
+        assert [asked("55") for _ in range(221)] == [400] * 220 + [429]
+        assert asked("66") == 400, "another application has its own count"

@@ -2,7 +2,7 @@
 
 The application is the one of the connection, and its developer the account the connection is authorized for: the
 simulator keeps no register of developers. A contract's markup counts at the time of its purchase, whether it is open
-or how it ended, of demo accounts too; a cancelled contract does not count, for its whole price was returned, nor does
+or how it ended, of real accounts only; a cancelled contract does not count, for its whole price was returned, nor does
 one without markup.
 """
 

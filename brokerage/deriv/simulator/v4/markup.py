@@ -1,7 +1,7 @@
 """What an application has earned with its markup, as generation v4 tells it.
 
 It is read as ``v3.markup_calls`` reads it: a contract counts at the time of its purchase, whether it is open or how it
-ended, of demo accounts too; a cancelled contract does not count, for its whole price was returned, nor does one without
+ended, of real accounts only; a cancelled contract does not count, for its whole price was returned, nor does one without
 markup. The application is the one that asks: the simulator keeps no register of developers. Other currencies are
 exchanged contract by contract, each amount rounded down to the cent.
 """

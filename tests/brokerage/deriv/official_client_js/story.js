@@ -60,10 +60,12 @@ async function trade() {
     seen.settled = states[states.length - 1].proposal_open_contract;
     if (generation === 'v3') {
         const contract = await api.contract({ ...TERMS });
-        await contract.buy();
-        await new Promise((resolve) => {
+        // It is followed before it is bought, so that its end cannot be missed.
+        const sold = new Promise((resolve) => {
             contract.onUpdate((state) => { if (state.is_sold) resolve(); });
         });
+        await contract.buy();
+        await sold;
         seen.second = contract.id;
     }
     seen.balance = (await basic.balance()).balance;
