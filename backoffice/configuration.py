@@ -82,6 +82,10 @@ class Configuration(BaseSettings):
         le=Decimal("0.03"),
         description="The markup registered with Deriv for our applications, as a share of the payout (0.02 is 2 %).",
     )
+    deriv_agent_id: int = Field(
+        0, description="Our number as a payment agent of Deriv's. Unset: accounts cannot be funded."
+    )
+    deriv_agent_token: str = Field("", description="Token of the payment agent, with the scope `payment`.")
     deriv_owner_token: str = Field(
         "",
         description="Token of the person our applications are registered to, for the venue's reports of our markup.",

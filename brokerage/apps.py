@@ -21,5 +21,6 @@ class BrokerageConfig(AppConfig):
         state_diagrams.register("grant_request", states_document.grant_request, order=33)
         state_diagrams.register("venue_line", states_document.venue_line, order=34)
         state_diagrams.register("difference", states_document.difference, order=35)
+        state_diagrams.register("funding", states_document.funding, order=37)
         state_diagrams.register("markup_report", states_document.markup_report, order=36)
         documents.register("docs/deriv-calls.md", calls_document.render, order=40)

@@ -22,6 +22,7 @@ from backoffice.wake import wake
 from backoffice.who import By
 from brokerage import accounts, agent_desk, entries
 from brokerage.deriv import errors
+from brokerage.deriv.rest_types import Payment
 from brokerage.models import Funding, TradingAccount
 from brokerage.translation import Clock, instant
 from ledger import holds, journal
@@ -29,20 +30,12 @@ from ledger.wallets import wallet
 
 State = Funding.State
 BY: Final = By.system("funding")
-# The venue's own words for what has happened under our number already, and for a code that is not the one it sent.
-USED: Final = "RequestIDUsed"
+# The venue's words for a code that is not the one it sent.
 WRONG_CODE: Final = frozenset({"InvalidOTP", "VerificationCodeFormatInvalid"})
 DONE: Final = "complete"
 FAILED: Final = frozenset({"rejected", "failed"})
-# Where the venue names no end of a withdrawal's code.
-CODE_LIFE: Final = timedelta(minutes=10)
-
-
-class NotFundable(DomainError):
-    """Money cannot be moved to or from this account: it is a demo, or the client's permission does not cover it."""
-
-    code = "NOT_FUNDABLE"
-    field = "account"
+# After this long a request that the venue does not know was certainly never taken.
+SETTLE_DOWN: Final = timedelta(seconds=30)
 
 
 class FundingRefused(DomainError):
@@ -64,9 +57,7 @@ class CodeLapsed(DomainError):
     field = "code"
 
 
-def deposit(
-    account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str
-) -> Funding:
+def deposit(account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str) -> Funding:
     """Move money from the client's wallet to their account at the venue. It is held at once, and sent by a worker.
 
     `amount` is in the account's currency and never rounded. The same key with the same content returns the first.
@@ -95,9 +86,7 @@ def deposit(
         return _first_of(account, key, content, found)
 
 
-def withdraw(
-    account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str
-) -> Funding:
+def withdraw(account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str) -> Funding:
     """Ask for money of the account at the venue for the client's wallet. The venue sends the client a code by mail.
 
     Nothing moves until the code is given to `confirm`. The same key with the same content returns the first and has
@@ -111,7 +100,7 @@ def withdraw(
     if first is not None:
         return first
     try:
-        until = agent_desk.request_code(account, value)
+        sent = agent_desk.request_code(account, value)
     except (errors.Refused, errors.NotAuthorized) as found:
         raise FundingRefused(found.message or found.code) from None
     except errors.VenueError as found:
@@ -119,7 +108,7 @@ def withdraw(
     try:
         with transaction.atomic():
             row = _create(account, Funding.Direction.FROM_VENUE, value, State.CODE_WANTED, key, content, at)
-            row.code_until = instant(until) if until else at + CODE_LIFE
+            row.code_until = instant(sent.expires_at)
             row.save(force_insert=True)
             _record("funding.requested", row, by=by, at=at)
             return row
@@ -139,7 +128,12 @@ def confirm(funding: Funding, *, code: str, by: By, at: datetime) -> Funding:
         raise InvalidInput("The code has six digits.", field="code")
     with transaction.atomic():
         row = _locked(funding)
-        if row.direction == Funding.Direction.FROM_VENUE and row.state in (State.QUEUED, State.UNKNOWN, State.PENDING, State.DONE):
+        if row.direction == Funding.Direction.FROM_VENUE and row.state in (
+            State.QUEUED,
+            State.UNKNOWN,
+            State.PENDING,
+            State.DONE,
+        ):
             return row
         if row.state != State.LAPSED:
             check_may_move(row, State.QUEUED)
@@ -157,13 +151,17 @@ def push(funding: Funding, *, now: Clock) -> Funding:
 
     What was sent before is sent again under the same number, which the venue moves once.
     """
-    row = Funding.objects.select_related("account__client", "account__currency", "wallet", "hold").get(pk=funding.pk)
+    row = Funding.objects.select_related("account__client", "account__currency", "wallet", "hold").get(
+        pk=funding.pk
+    )
     if row.state == State.CODE_WANTED:
         return _lapse(row, at=now())
     if row.state in Funding.FINAL or not _is_ours_to_send(row, at=now()):
         return row
     try:
-        return _ask(row, now=now) if row.state == State.PENDING else _send(row, now=now)
+        if row.direction == Funding.Direction.FROM_VENUE and row.state in (State.PENDING, State.UNKNOWN):
+            return _ask(row, now=now)
+        return _send(row, now=now)
     finally:
         Funding.objects.filter(pk=row.pk).update(sending_until=None)
 
@@ -249,8 +247,6 @@ def _begin(
         if first.content_hash != content:
             raise KeyReused("This key was used before for something else.")
         return value, content, first
-    if account.kind != TradingAccount.Kind.REAL:
-        raise NotFundable("Only a real account can be funded.")
     agent_desk.check_may_pay(account)
     accounts.check_may_trade(account)
     return value, content, None
@@ -277,7 +273,7 @@ def _first_of(account: TradingAccount, key: str, content: str, found: IntegrityE
 # ── what the venue says ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _take(row: Funding, answer: agent_desk.Answer, *, now: Clock) -> Funding:
+def _take(row: Funding, answer: Payment, *, now: Clock) -> Funding:
     if answer.status == DONE:
         return _done(row, answer.transaction_id, at=now())
     if answer.status in FAILED:
@@ -294,15 +290,18 @@ def _take(row: Funding, answer: agent_desk.Answer, *, now: Clock) -> Funding:
 
 
 def _ask(row: Funding, *, now: Clock) -> Funding:
-    """What became of a withdrawal the venue has taken."""
+    """What became of a withdrawal that was sent. One that the venue does not know is sent again, after a while."""
     try:
         return _take(row, agent_desk.status(row), now=now)
+    except errors.Refused as found:
+        was_never_taken = row.state == State.UNKNOWN and row.changed_at <= now() - SETTLE_DOWN
+        return _send(row, now=now) if was_never_taken else _flag(row, found, at=now())
     except errors.VenueError as found:
         return _flag(row, found, at=now())
 
 
 def _refused(row: Funding, found: errors.Refused, *, now: Clock) -> Funding:
-    if found.code == USED:
+    if isinstance(found, errors.RequestUsed):
         if row.direction == Funding.Direction.TO_VENUE:
             # Transfers are complete when they are taken: a number that is used is a transfer that was made.
             return _done(row, None, at=now())
@@ -387,9 +386,13 @@ def _move(row: Funding, state: str, event: str, *, by: By, at: datetime, code: s
 
 
 def _record(name: str, row: Funding, *, by: By, at: datetime, code: str = "", reason: str = "") -> None:
-    payload = {"direction": row.direction, "state": row.state, "amount": f"{row.amount:f}", "account": str(row.account.uuid)}
+    payload = {
+        "direction": row.direction,
+        "state": row.state,
+        "amount": f"{row.amount:f}",
+        "account": str(row.account.uuid),
+    }
     events.record(
         name, subject_type="funding", subject_id=row.uuid, client_id=row.client.uuid, by=by, at=at, reason=reason,
         payload={**payload, "code": code} if code else payload,
     )  # fmt: skip
-

@@ -75,6 +75,16 @@ def owner_token() -> str:
     return str(answer.json()["token"])
 
 
+def agent() -> tuple[int, str]:
+    """The payment agent that we are at the simulator, its number and token; made with money if there is none yet.
+
+    :raises NotSent: if the desk cannot be reached.
+    """
+    account = ask("PUT", "accounts/payment-agent", {"is_demo": False, "balance": "1000000.00"}).json()
+    made = ask("PUT", f"accounts/{account['login_id']}/agent", {"name": "This deployment"}).json()
+    return int(made["agent_id"]), str(account["token"])
+
+
 def misbehavior() -> Misbehavior:
     """What is in force now.
 

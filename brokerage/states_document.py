@@ -6,6 +6,7 @@ from backoffice.state_diagrams import StateDiagram, Waiting
 from brokerage.execution import QUEUE_PATIENCE
 from brokerage.models import (
     Difference,
+    Funding,
     Grant,
     GrantRequest,
     MarkupReport,
@@ -185,6 +186,43 @@ def markup_report() -> StateDiagram:
             ),
         },
     )
+
+
+def funding() -> StateDiagram:
+    """Money between a wallet and an account at the venue."""
+    return StateDiagram(
+        title="Funding",
+        about="`brokerage.models.Funding.MOVES`; moved by the verbs of `brokerage.funding`, under its row lock. Money to the venue is held "
+        "in the wallet until `done` or `refused`.",
+        moves=Funding.MOVES,
+        first=Funding.State.QUEUED,
+        waiting={
+            Funding.State.CODE_WANTED: Waiting(
+                "the client, who gives the venue's code (`confirmAccountWithdrawal`)",
+                "`funding.sweep` lets it lapse when the venue no longer takes the code",
+                _wait(Funding.State.CODE_WANTED, "the request"),
+            ),
+            Funding.State.QUEUED: Waiting(
+                "the actor `funding.send`",
+                "`funding.sweep` wakes it again",
+                _wait(Funding.State.QUEUED, "its last change"),
+            ),
+            Funding.State.UNKNOWN: Waiting(
+                "`funding.send`, which asks again under the same number",
+                "`funding.sweep` wakes it every 10 s",
+                _wait(Funding.State.UNKNOWN, "its last change"),
+            ),
+            Funding.State.PENDING: Waiting(
+                "the venue",
+                "`funding.sweep` asks it every 10 s",
+                _wait(Funding.State.PENDING, "its last change"),
+            ),
+        },
+    )
+
+
+def _wait(state: Funding.State, since: str) -> str:
+    return f"{_words(Funding.PATIENCE[state].length)} from {since}"
 
 
 def _days(state: MarkupReport.State, since: str) -> str:

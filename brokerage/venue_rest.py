@@ -22,17 +22,17 @@ def oauth() -> OAuth:
 
 def accounts(token: str) -> tuple[VenueAccount, ...]:
     """Every trading account of the token's owner. :raises VenueError: as `RestClient` says."""
-    return _ask(token, lambda rest: rest.accounts())
+    return ask(token, lambda rest: rest.accounts())
 
 
 def create_demo(token: str) -> VenueAccount:
     """Their demo account, opened if there is none yet. :raises VenueError: as `RestClient` says."""
-    return _ask(token, lambda rest: rest.create_account(is_demo=True))
+    return ask(token, lambda rest: rest.create_account(is_demo=True))
 
 
 def reset_demo_balance(token: str, login_id: str) -> None:
     """Bring a demo account back to the balance it began with. :raises VenueError: as `RestClient` says."""
-    _ask(token, lambda rest: rest.reset_demo_balance(login_id))
+    ask(token, lambda rest: rest.reset_demo_balance(login_id))
 
 
 def migration(token: str) -> tuple[Migration, tuple[VenueAccount, ...]]:
@@ -45,7 +45,7 @@ def migration(token: str) -> tuple[Migration, tuple[VenueAccount, ...]]:
         status = await rest.migration()
         return status, await rest.accounts() if status == "complete" else ()
 
-    return _ask(token, both)
+    return ask(token, both)
 
 
 def markup(token: str, since_on: date, until_on: date) -> MarkupSums | None:
@@ -53,11 +53,13 @@ def markup(token: str, since_on: date, until_on: date) -> MarkupSums | None:
 
     :raises VenueError: as `RestClient` says.
     """
-    found = _ask(token, lambda rest: rest.markup_statistics(since_on, until_on))
+    found = ask(token, lambda rest: rest.markup_statistics(since_on, until_on))
     return dict(found.applications).get(settings.CONFIG.deriv_v4_app_id)
 
 
-def _ask(token: str, question: Callable[[RestClient], Awaitable[T]]) -> T:
+def ask(token: str, question: Callable[[RestClient], Awaitable[T]]) -> T:
+    """Ask one thing as the holder of a token. :raises VenueError: as `RestClient` says."""
+
     async def asked() -> T:
         async with RestClient(settings.CONFIG.venue_rest_url, settings.CONFIG.deriv_v4_app_id, token) as rest:
             return await question(rest)

@@ -19,7 +19,7 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import brokerage, grants, kernel, subscriptions
+from graphql_api import brokerage, funding, grants, kernel, subscriptions
 
 log = logging.getLogger(__name__)
 MAX_DEPTH = 8
@@ -28,12 +28,12 @@ MAX_TOKENS = 1500
 
 
 @strawberry.type
-class Query(kernel.Query, brokerage.Query):
+class Query(kernel.Query, brokerage.Query, funding.Query):
     """What can be asked."""
 
 
 @strawberry.type
-class Mutation(kernel.Mutation, brokerage.Mutation, grants.Mutation):
+class Mutation(kernel.Mutation, brokerage.Mutation, grants.Mutation, funding.Mutation):
     """What can be done."""
 
 

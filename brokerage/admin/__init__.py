@@ -4,6 +4,7 @@ from brokerage.admin import (  # noqa: F401
     accounts,
     console,
     differences,
+    funding,
     gate,
     grants,
     home,

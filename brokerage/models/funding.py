@@ -79,7 +79,7 @@ class Funding(PublicIdModel):
     direction = models.CharField(max_length=12, choices=Direction)
     amount = AmountField()
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
-    state = models.CharField(max_length=12, choices=State)
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
     hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     key = models.CharField(max_length=100)
     content_hash = models.CharField(max_length=64)
@@ -103,7 +103,8 @@ class Funding(PublicIdModel):
             models.UniqueConstraint(fields=["client", "key"], name="funding_key_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="funding_amount_above_zero"),
             models.CheckConstraint(
-                condition=Q(direction="to_venue", hold__isnull=False) | Q(direction="from_venue", hold__isnull=True),
+                condition=Q(direction="to_venue", hold__isnull=False)
+                | Q(direction="from_venue", hold__isnull=True),
                 name="funding_to_the_venue_is_held",
             ),
             models.CheckConstraint(
@@ -113,7 +114,9 @@ class Funding(PublicIdModel):
         ]
         indexes = [
             models.Index(
-                fields=["changed_at"], condition=~Q(state__in=["done", "refused", "lapsed"]), name="funding_unfinished"
+                fields=["changed_at"],
+                condition=~Q(state__in=["done", "refused", "lapsed"]),
+                name="funding_unfinished",
             ),
             models.Index(fields=["client", "-id"], name="funding_by_client"),
         ]

@@ -12,7 +12,7 @@ from django.utils import timezone
 import fixtures
 from backoffice.models import Currency, Event, Session, User
 from brokerage import differences, gate, limits, trades
-from brokerage.models import Difference, Instrument, MarkupReport
+from brokerage.models import Difference, Funding, Instrument, MarkupReport
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
 from ledger.models import Account, Entry, Hold
@@ -70,7 +70,12 @@ def everything() -> dict[type[Model], Model]:
         month=date(2026, 10, 1), generation="v3", currency=account.currency, ours="10.00", ours_count=3,
         venues="12.00", venues_count=4, state="different", compared_at=now,
     )  # fmt: skip
+    funding = Funding.objects.create(
+        client=account.client, account=account, wallet=account.cash, direction="from_venue", amount="5.00",
+        currency=account.currency, state="pending", key="funding", requested_at=now, changed_at=now,
+    )  # fmt: skip
     rows: list[Model] = [
+        funding,
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
