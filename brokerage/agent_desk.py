@@ -50,11 +50,11 @@ def agent() -> Agent:
 
 
 def check_may_pay(account: TradingAccount) -> None:
-    """:raises NotFundable: unless it is a real account whose grant allows payments."""
+    """:raises NotFundable: unless it is a real account whose grant may allow payments: a personal token does not say."""
     if account.kind != TradingAccount.Kind.REAL:
         raise NotFundable("Only a real account can be funded.")
     grant: Grant | None = account.grant
-    if grant is None or not grant.allows(PAYMENT):
+    if grant is None or not (grant.kind == Grant.Kind.PERSONAL or grant.allows(PAYMENT)):
         raise NotFundable("Link the account again and allow payments; its permission does not cover them.")
 
 

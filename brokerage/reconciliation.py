@@ -4,11 +4,15 @@ Asked after every reconnection, before any new purchase on the account, and on a
 than one unclaimed contract fits (see `matching`), nobody guesses: a person decides.
 """
 
+import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import redis
+
 from backoffice import keys
+from backoffice.cache import redis_client
 from backoffice.errors import DomainError, MoveNotAllowed, NotFound
 from backoffice.wake import wake
 from backoffice.who import By
@@ -25,10 +29,13 @@ from brokerage.translation import (
     settle_from,
 )
 
+log = logging.getLogger(__name__)
 RECONCILER: Final = By.system("reconciler")
 ASK_SECONDS: Final = 8.0
 # After the deadline nobody sends the purchase any more; this long after it, the venue's books would show it.
 SETTLE_DOWN: Final = timedelta(seconds=3)
+# No sooner than this is the venue asked again about one trade.
+PACE_MS: Final = 3000
 ADOPT: Final = Difference.Resolution.ADOPTED
 NEVER_PLACED: Final = Difference.Resolution.NEVER_PLACED
 
@@ -79,7 +86,8 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
 
     Looks in the portfolio, then the profit table, then the statement. A venue that cannot be asked leaves the
     trade as it is; the sweep asks again. Where more than one unclaimed contract fits, the trade stays uncertain
-    and a difference with the candidates side by side is listed.
+    and a difference with the candidates side by side is listed. Looked at again within three seconds, by whomever, it
+    stays as it is: the venue lets these questions be asked some 25 times a minute, and each look costs up to three.
     """
     trade = Trade.objects.select_related("account__currency", "account__client", "instrument", "client").get(
         pk=trade.pk
@@ -87,10 +95,13 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
     if trade.state != Trade.State.UNCERTAIN:
         return trade
     assert trade.submitted_at is not None and trade.deadline_at is not None
+    if not _is_my_turn(trade):
+        return trade
     try:
         asked_at = instant(venue.deadline_in(0))
         found = _candidates(trade) or _on_statement(trade, now=now)
     except errors.VenueError:
+        _pass_on(trade)
         return trade
     if len(found) > 1:
         return _list_candidates(trade, found, at=now())
@@ -104,6 +115,26 @@ def reconcile(trade: Trade, *, now: Clock) -> Trade:
             return trade  # somebody decided meanwhile
         _candidates_went_away(trade, at=now())
     return trade
+
+
+def _is_my_turn(trade: Trade) -> bool:
+    """Whether nobody has looked for this trade just now; whoever asks first looks."""
+    try:
+        return bool(redis_client().set(_turn(trade), "1", nx=True, px=PACE_MS))
+    except redis.RedisError:
+        return False  # the venue could not be asked either
+
+
+def _pass_on(trade: Trade) -> None:
+    """The venue could not be asked: the next one need not wait, for the connection may be back at any moment."""
+    try:
+        redis_client().delete(_turn(trade))
+    except redis.RedisError:
+        log.info("redis is away; the turn ends by itself", extra={"trade": str(trade.uuid)})
+
+
+def _turn(trade: Trade) -> str:
+    return f"reconcile:{trade.pk}"
 
 
 def adopt(difference: Difference, contract_id: int, *, by: By, at: datetime, key: str, reason: str) -> Trade:

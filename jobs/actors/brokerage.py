@@ -181,6 +181,15 @@ def sweep_uncertain() -> None:
     execution.sweep_uncertain()
 
 
+@actor("demo.link", time_limit_seconds=30, every=30, max_retries=0, throws=REFUSALS)
+def demo_link() -> None:
+    """Have a demo client link a real account at the simulator, once."""
+    try:
+        demo.link_one(at=now())
+    except NotSent as found:
+        log.warning("demo account not linked yet", extra={"code": found.code})
+
+
 @actor("demo.trade", time_limit_seconds=30, every=4, max_retries=0)
 def demo_trade() -> None:
     """Have a demo client trade, so that the console is alive."""

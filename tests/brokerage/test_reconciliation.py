@@ -1,11 +1,14 @@
 """Which contract at the venue is the purchase whose answer was lost."""
 
+import json
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
-from brokerage import trades
+from brokerage import reconciliation, trades, venue
 from brokerage.matching import Candidate, fits
 from tests import world
 from tests.world import NOW, TESTER
@@ -43,6 +46,49 @@ def test_a_contract_with_the_same_terms_bought_while_the_trade_was_sent_fits(los
 )
 def test_a_contract_with_any_other_term_does_not_fit(lost, other):
     assert not fits(lost, candidate(**other))
+
+
+class Venue(threading.Thread):
+    """Answers every question about an account for a moment, with nothing in its books; or with an error."""
+
+    def __init__(self, redis, account, error=None):
+        super().__init__(daemon=True)
+        self._redis, self._link, self.asked = redis, venue.list_name(str(account.pk)), []
+        self._answer, self.over = {"error": error} if error else {"result": []}, False
+        self.start()
+
+    def run(self):
+        while not self.over:
+            if found := self._redis.blpop([self._link], timeout=0.2):
+                question = json.loads(found[1])
+                self.asked.append(question["call"])
+                self._redis.rpush(venue.reply_name(question["id"]), json.dumps(self._answer))
+
+    def stop(self):
+        self.over = True
+        self.join()
+        return self.asked
+
+
+def looked(redis, trade, times, error=None):
+    """What the venue was asked by so many looks in a row."""
+    answering = Venue(redis, trade.account, error)
+    for _ in range(times):
+        reconciliation.reconcile(trade, now=lambda: NOW)
+    return answering.stop()
+
+
+def test_many_looks_in_a_row_ask_the_venue_once(redis, lost):
+    lost.deadline_at = timezone.now() + timedelta(minutes=1)  # so that finding nothing proves nothing yet
+    lost.save()
+    assert looked(redis, lost, times=5) == ["portfolio", "profit_table", "statement"]
+    redis.delete(f"reconcile:{lost.pk}")
+    assert len(looked(redis, lost, times=5)) == 3, "and once more when its time has come"
+
+
+def test_a_look_for_which_the_venue_could_not_be_asked_does_not_count(redis, lost):
+    away = {"class": "NotSent", "code": "NO_CONNECTION", "message": "", "field": None}
+    assert looked(redis, lost, times=3, error=away) == ["portfolio"] * 3
 
 
 def test_seconds_are_compared_by_the_length_between_start_and_expiry():

@@ -1,0 +1,34 @@
+"""What demo clients do by themselves, so that the console is alive."""
+
+from decimal import Decimal
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from brokerage import demo, funding
+from brokerage.models import Funding, TradingAccount
+from ledger.models import Account
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis", "the_venue")]
+
+
+@pytest.fixture(autouse=True)
+def people(the_venue):
+    call_command("load_demo", verbosity=0)
+
+
+def test_one_demo_client_links_a_real_account_once_and_funds_it():
+    account = demo.link_one(at=timezone.now())
+    assert (account.kind, account.state, account.markup_rate) == ("real", "active", Decimal("0.01"))
+    moved = funding.push(Funding.objects.get(), now=timezone.now)
+    assert (moved.state, moved.amount) == ("done", Decimal(150))
+    assert Account.objects.get(purpose="wallet").posted == Decimal(100)
+    assert demo.link_one(at=timezone.now()) is None
+    assert TradingAccount.objects.filter(kind="real").count() == 1
+
+
+def test_nothing_is_linked_at_a_real_venue(settings):
+    settings.CONFIG = settings.CONFIG.model_copy(update={"deriv_url": "wss://venue.invalid"})
+    assert demo.link_one(at=timezone.now()) is None
+    assert not Funding.objects.exists()
