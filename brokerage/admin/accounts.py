@@ -31,7 +31,7 @@ from ledger.models import Entry, Posting
 
 
 @dialog_action(
-    title="Prove against the statement",
+    title="Prove the mirror",
     button="Prove it now",
     description="The venue's statement is read and compared with our mirror, line by line. Nothing is posted by this.",
     permission="brokerage.reconcile_trade",
@@ -63,11 +63,11 @@ class TradingAccountAdmin(ConsoleAdmin):
     edit_fields = ("markup_rate",)
     actions_detail = ("prove_now", "close_account", "close_client", "limit_client")
     prove_now = prove_now
-    close_account = gate_action("close_account", "Order gate of this account", lambda row: row)
-    close_client = gate_action("close_client", "Order gate of this client", lambda row: row.client)
+    close_account = gate_action("close_account", "Gate: account", lambda row: row)
+    close_client = gate_action("close_client", "Gate: client", lambda row: row.client)
     limit_client = set_action(
         "limit_client",
-        "Limit this client",
+        "Limit the client",
         "In the place of what holds for every client.",
         lambda row: row.client,
     )

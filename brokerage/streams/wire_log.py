@@ -86,7 +86,10 @@ def _name(link: str) -> str:
 
 
 def _call(frame: dict[str, Any]) -> str:
-    return str(frame.get("msg_type") or next(iter(frame)))[:60]
+    """A call's name, or of a request over HTTP its method and the end of its path."""
+    name = str(frame.get("msg_type") or next(iter(frame)))
+    method, is_over_http, path = name.partition(" ")
+    return f"{method} …{path[path.rfind('/') :]}" if is_over_http else name[:60]
 
 
 def _is_worth_keeping(direction: str, frame: dict[str, Any]) -> bool:

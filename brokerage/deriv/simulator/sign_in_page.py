@@ -7,7 +7,7 @@ from typing import Final
 MEANINGS: Final = {
     "trade": "See your accounts and trade on them",
     "account_manage": "Open accounts for you",
-    "payment": "See deposits and withdrawals",
+    "payment": "Move money to and from your accounts",
     "application_read": "Read what the application earned",
 }
 KEPT: Final = (
