@@ -17,7 +17,7 @@ from backoffice.errors import DomainError, InvalidInput
 from backoffice.models import User
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, adopting, grant_requests, grant_states, venue_rest
+from brokerage import accounts, adopting, grant_requests, grant_states, migration, venue_rest
 from brokerage.deriv import errors
 from brokerage.deriv.oauth import SECRET
 from brokerage.deriv.types import VenueAccount
@@ -160,7 +160,9 @@ def _link(client: Client, held: _Held, request: GrantRequest | None, *, by: By, 
         if NEEDED not in held.scopes:
             raise ScopeMissing("Allow us to trade for you, or the accounts cannot be linked.")
         listed = _asked(lambda: venue_rest.accounts(held.access))
-        return _kept(client, held, request, listed, by=by, at=now())
+        is_old = migration.speaks_v3(client)
+        old = _asked(lambda: venue_rest.old_logins(held.access)) if is_old else ()
+        return _kept(client, held, request, listed, old, by=by, at=now())
     except DomainError:
         if held.kind == Grant.Kind.OAUTH:
             grant_states.give_back(held.refresh, held.access)
@@ -172,6 +174,7 @@ def _kept(
     held: _Held,
     request: GrantRequest | None,
     listed: tuple[VenueAccount, ...],
+    old_logins: tuple[str, ...],
     *,
     by: By,
     at: datetime,
@@ -181,6 +184,7 @@ def _kept(
             client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
             lives = Grant.objects.live().filter(client=client).order_by("pk").values_list("pk", flat=True)
             grants = {pk: grant_states.locked(pk) for pk in lives}
+            migration.follow_all(client, listed, old_logins, by=by, at=at)
             grant = _renewed(grants, client, held, listed, at=at)
             found = adopting.adopt(grant, listed, unlinked_too=True, by=by, at=at)
             if not found.accounts:

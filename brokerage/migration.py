@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from backoffice.wake import wake
 from backoffice.who import By
@@ -16,6 +17,7 @@ from brokerage.deriv.errors import NotAuthorized, VenueError
 from brokerage.deriv.types import Migration, VenueAccount
 from brokerage.models import TradingAccount
 from brokerage.translation import Clock
+from compliance.models import Client
 
 V4 = TradingAccount.Generation.V4
 BY = By.system("streams")
@@ -66,22 +68,35 @@ def look_at_all() -> int:
 
 
 def move(account: TradingAccount, found: VenueAccount, *, by: By, at: datetime) -> TradingAccount:
-    """The account speaks v4 from now on, under the login it has there. Twice is once. Locks the account.
-
-    :raises MoveNotAllowed: if the account was closed meanwhile.
-    """
+    """The account speaks v4 from now on, under the login it has there; its state stays. Twice is once. Locks the account."""
     with transaction.atomic():
         account = account_states.locked(account.pk)
         if account.generation == V4:
             return account
-        if account.state != TradingAccount.State.ACTIVE:
-            account_states.check_may_move(account, TradingAccount.State.ACTIVE)
         account.old_login_id, account.login_id = account.login_id, found.login_id
         account.generation, account.migrated_at = V4, at
-        account.state = TradingAccount.State.ACTIVE
         account.save()
         account_states.record("trading_account.migrated", account, by=by, at=at, was=account.old_login_id)
     return account
+
+
+def follow_all(
+    client: Client, listed: Sequence[VenueAccount], old_logins: Sequence[str], *, by: By, at: datetime
+) -> None:
+    """A client lets us in on v4: those of their accounts whose old logins the venue names go on where it moved them.
+
+    So an account whose v3 token no longer says anything keeps its open trades and its books. Locks the accounts; the
+    caller holds the client's lock.
+    """
+    rows = TradingAccount.objects.filter(client=client, login_id__in=list(old_logins)).exclude(generation=V4)
+    for account in rows.order_by("pk"):
+        if (found := _same(account, listed)) is not None:
+            move(account, found, by=by, at=at)
+
+
+def speaks_v3(client: Client) -> bool:
+    """Whether the client has an account that the venue may have moved."""
+    return TradingAccount.objects.filter(client=client).exclude(Q(generation=V4) | Q(login_id="")).exists()
 
 
 def _ask(account: TradingAccount) -> tuple[Migration, VenueAccount | None]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
+from brokerage.deriv.errors import Refused
 from brokerage.deriv.oauth import OAuth
 from brokerage.deriv.rest import RestClient
 from brokerage.deriv.rest_types import MarkupSums
@@ -46,6 +47,17 @@ def migration(token: str) -> tuple[Migration, tuple[VenueAccount, ...]]:
         return status, await rest.accounts() if status == "complete" else ()
 
     return ask(token, both)
+
+
+def old_logins(token: str) -> tuple[str, ...]:
+    """The logins the token's owner had on the old platform; none where they had none, or are still being moved.
+
+    :raises VenueError: as `RestClient` says.
+    """
+    try:
+        return ask(token, lambda rest: rest.legacy_logins())
+    except Refused:
+        return ()
 
 
 def markup(token: str, since_on: date, until_on: date) -> MarkupSums | None:

@@ -128,6 +128,12 @@ class RestClient(AgentCalls, ApplicationCalls):
 
         return await self._ask("GET", f"{OPTIONS}/legacy/migration-status", status)
 
+    async def legacy_logins(self) -> tuple[str, ...]:
+        """The logins the token's owner had on the old platform. Raises ``Refused`` while a move is under way."""
+        return await self._ask(
+            "GET", f"{OPTIONS}/legacy/accounts", lambda body: tuple(answers.obj(body, "loginids"))
+        )
+
     async def legacy_statement(self, login_id: str, since: int | None = None) -> tuple[StatementLine, ...]:
         """Everything that moved the account on the old platform, under its login there, newest first, from ``since``.
 

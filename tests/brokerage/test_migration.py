@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from backoffice.models import Event
-from brokerage import accounts, migration
+from backoffice.who import By
+from brokerage import accounts, linking, migration
 from brokerage.models import TradingAccount
 from tests import world
 from tests.brokerage.deriv.running import SimulatorProcess, free_port
@@ -106,3 +107,27 @@ def test_a_move_is_noticed_before_v3_refuses(desk, account):
     migration.look(account, now=timezone.now)
     account.refresh_from_db()
     assert (account.generation, account.state) == ("v4", "active")
+
+
+def test_an_account_whose_old_token_says_nothing_is_found_again_when_the_client_links(desk, account):
+    """As at Deriv: what opened v3 opens nothing on v4, and the client signs in there."""
+    opened = desk.books(account.login_id)["account"]
+    new = status(desk, account, "complete")["moves"][account.login_id]
+    token = account.token
+    TradingAccount.objects.filter(pk=account.pk).update(token="good on v3 only")
+    account.refresh_from_db()
+    assert refused(account) == ("unreachable", "v3")
+    user = account.client.membership_set.get().user
+    linked = linking.complete_with_token(
+        client=account.client, user=user, token=token, by=By.user(user), now=timezone.now
+    )
+    assert account.pk in [row.pk for row in linked.accounts], (
+        "it is the same account, with its trades and its books"
+    )
+    account.refresh_from_db()
+    assert (account.state, account.generation, account.login_id) == ("active", "v4", new)
+    assert account.old_login_id == opened["login_id"] and account.grant is not None
+    assert TradingAccount.objects.filter(client=account.client, kind="demo").count() == 1
+    assert events(account) == [
+        "trading_account.unreachable", "trading_account.migrated", "trading_account.granted",
+    ]  # fmt: skip

@@ -59,6 +59,7 @@ REQUESTS = {
     "websocket": lambda rest: rest.socket_address("VRTC1"),
     "reset_demo_balance": lambda rest: rest.reset_demo_balance("VRTC1"),
     "legacy_migration_status": lambda rest: rest.migration(),
+    "legacy_accounts": lambda rest: rest.legacy_logins(),
     "legacy_statement": lambda rest: rest.legacy_statement("CR1"),
     "markup_statistics": lambda rest: rest.markup_statistics(date(2026, 5, 1), date(2026, 5, 6)),
     "bulk_purchase": lambda rest: rest.bulk_purchase(TERMS, [Buyer("VRTC1", "t")], is_demo=True),

@@ -214,6 +214,7 @@ def test_a_user_who_is_moved_has_another_login_and_an_old_statement(
         with pytest.raises(NotAuthorized, match="InvalidToken"):
             await open_client(addresses(venue), Credentials("v3", account["login_id"], account["token"]))
         async with asking(venue, account) as rest:
+            assert await rest.legacy_logins() == (account["login_id"],)
             assert (await rest.migration(), (await rest.accounts())[0].login_id) == ("complete", new)
             older = await rest.legacy_statement(account["login_id"])
             assert [(line.action, line.amount, line.balance_after) for line in older] == [
