@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "
 
 
 @pytest.fixture(autouse=True)
-def people(the_venue):
+def people(reference_data, the_venue):
     call_command("load_demo", verbosity=0)
 
 
