@@ -73,6 +73,10 @@ def deposit(account: TradingAccount, *, amount: str | Decimal, by: By, at: datet
         return first
     try:
         with transaction.atomic():
+            # The second of two at once waits here for the first, whose hold might leave nothing for another.
+            keys.claim(by=by, verb="funding.deposit", key=key, content=content, at=at)
+            if (first := Funding.objects.filter(client=account.client_id, key=key).first()) is not None:
+                return first
             row = _create(account, Funding.Direction.TO_VENUE, value, State.QUEUED, key, content, at)
             row.hold = holds.place(
                 account=row.wallet, amount=value, purpose="funding", by=by, at=at, key=f"funding:{row.uuid}:hold",

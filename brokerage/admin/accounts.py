@@ -58,6 +58,7 @@ class TradingAccountAdmin(ConsoleAdmin):
     list_filter = (
         choice_filter("state", "state", TradingAccount.State.choices),
         choice_filter("kind", "kind", TradingAccount.Kind.choices),
+        choice_filter("generation", "generation", TradingAccount.Generation.choices),
     )
     subject_type = "trading_account"
     edit_fields = ("markup_rate",)
