@@ -8,7 +8,7 @@ const SIGNED_IN = "... on SignedIn { tokens { accessToken refreshToken } me { na
 const STATES = { QUEUED: "queued", SUBMITTING: "buying", UNCERTAIN: "being checked", OPEN: "open", WON: "won", LOST: "lost",
   SOLD: "sold", REFUNDED: "refunded", DENIED: "denied", REJECTED: "rejected", WITHDRAWN: "withdrawn", NEVER_PLACED: "not placed" };
 const trades = new Map();
-let cursor = null, stopFollowing = null, account = null, offerTimer = 0;
+let cursor = null, stopFollowing = null, account = null, offerTimer = 0, questions = 0;
 
 const money = (value) => value ? Number(value.amount).toLocaleString("en", { minimumFractionDigits: 2 }) : "";
 const key = () => `web-${crypto.randomUUID ? crypto.randomUUID() : Date.now() + "-" + Math.random()}`;
@@ -151,12 +151,15 @@ async function comeBack() {
 
 function askPrice() {
   clearTimeout(offerTimer);
+  // Answers may overtake each other: only the one to the last question is shown.
+  const mine = ++questions;
   offerTimer = setTimeout(async () => {
     const { symbol, side, stake, duration, durationUnit } = values($("#place"));
     const answer = await api.ask(
       "query($input: TradeTermsInput!) { proposal(input: $input) { ... on Proposal { payout { amount currency } spot } ... on Problem { code message field } } }",
       { input: { symbol, side, stake, duration: Number(duration), durationUnit } },
     ).catch((error) => error);
+    if (mine !== questions) return;
     $("#offer").textContent = answer.payout ? `Pays ${money(answer.payout)} ${answer.payout.currency} if right. Price now ${answer.spot}.` : answer.message;
   }, 250);
 }
