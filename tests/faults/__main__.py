@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.faults.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "faults.md"
+PAGE = ROOT / "docs" / "faults.md"  # of a mix; clients of one generation alone have a page beside it
 PROOF = 20  # seeds of one fault from which on its row on the page is replaced
 
 
@@ -88,29 +88,33 @@ def run_matrix(given: argparse.Namespace) -> int:
         chosen = [SCENARIOS[given.fault]] if given.fault else list(SCENARIOS.values())
         rows = list(matrix.rows(stage, chosen, seeds, say).values())
         books = check_books()
-    text = again(rows, seeds, books) if given.fault and PAGE.exists() else page(rows, seeds, books)
+    place = PAGE.with_stem(f"faults-{given.generation}") if given.generation else PAGE
+    whole = page(rows, seeds, books, given.generation)
     if given.fault and given.seeds < PROOF:
-        say(page(rows, seeds, books))
+        say(whole)
     else:
-        PAGE.write_text(text)
-        say(f"wrote {PAGE.relative_to(ROOT)}")
+        before = place.read_text() if given.fault and place.exists() else ""
+        place.write_text(again(before, rows, seeds, books) if before else whole)
+        say(f"wrote {place.relative_to(ROOT)}")
     problems = [problem for row in rows for problem in row.problems] + books
     for problem in problems:
         say(problem)
     return 1 if problems else 0
 
 
-def page(rows: "list[Row]", seeds: range, books: list[str]) -> str:
-    """`docs/faults.md`."""
+def page(rows: "list[Row]", seeds: range, books: list[str], generation: str) -> str:
+    """`docs/faults.md`, or the page of one generation."""
+    spoken = f"speaks {generation} to Deriv" if generation else "speaks v3 or v4 to Deriv, as the seed has it"
     problems = [f"- {problem}" for row in rows for problem in row.problems] + [f"- {each}" for each in books]
     lines = [
         "# What falls over, and what becomes of it",
         "",
-        f"Written by `make faults SEEDS={len(seeds)}` {_when(seeds)}, "
+        f"Written by `make faults SEEDS={len(seeds)}{f' GENERATION={generation}' if generation else ''}` {_when(seeds)}, "
         f"with {os.cpu_count()} processors, Python {platform.python_version()}. One row by itself: "
         "`make faults FAULT=lease_lost FIRST=7 SEEDS=1`.",
         "",
-        "Real processes on a PostgreSQL and a Redis of their own, against the simulator; each run has a client of its own. After each, "
+        "Real processes on a PostgreSQL and a Redis of their own, against the simulator; each run has a client of its own, "
+        f"who {spoken}. After each, "
         "every trade must be final and the simulator's own books are compared with ours.",
         "",
         "| fault | name | runs | of them on v4 | trades | bought twice | lost | not final | mirror unequal | failed runs | longest to the last end |",
@@ -124,11 +128,11 @@ def page(rows: "list[Row]", seeds: range, books: list[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def again(rows: "list[Row]", seeds: range, books: list[str]) -> str:
-    """The page with one row of it from this run, and a line that says so; what was wrong in that row before goes with it."""
+def again(before: str, rows: "list[Row]", seeds: range, books: list[str]) -> str:
+    """The page as it was, with one row of it from this run, and a line that says so; what was wrong in that row before goes with it."""
     (row,) = rows
     name = row.scenario.name
-    kept = [_row(row) if f"| `{name}` |" in line else line for line in PAGE.read_text().splitlines()]
+    kept = [_row(row) if f"| `{name}` |" in line else line for line in before.splitlines()]
     kept = [line for line in kept if not line.startswith((f"- {name} with seed", f"`{name}` was run again"))]
     text = "\n".join(kept).rstrip().removesuffix("## Problems").rstrip()
     told = [
