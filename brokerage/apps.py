@@ -7,7 +7,7 @@ class BrokerageConfig(AppConfig):
     name = "brokerage"
 
     def ready(self) -> None:
-        from backoffice.documents import documents
+        from backoffice.documents import documents, part_of
         from backoffice.state_diagrams import state_diagrams
         from brokerage import states_document
         from brokerage.accounts import open_first_demo
@@ -23,4 +23,4 @@ class BrokerageConfig(AppConfig):
         state_diagrams.register("difference", states_document.difference, order=35)
         state_diagrams.register("funding", states_document.funding, order=37)
         state_diagrams.register("markup_report", states_document.markup_report, order=36)
-        documents.register("docs/deriv-calls.md", calls_document.render, order=40)
+        documents.register("docs/deriv.md", part_of("docs/deriv.md", calls_document.render), order=40)
