@@ -192,12 +192,15 @@ def confirm_opened(
     return account
 
 
-def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime) -> TradingAccount:
-    """The venue refuses the token: nothing more is sent until the client links the account again. Twice is once.
+def mark_unreachable(
+    account: TradingAccount, *, code: str, generation: str, by: By, at: datetime
+) -> TradingAccount:
+    """The venue refuses the token in this generation: nothing more is sent until the client links the account again. Twice is once.
 
     The token of a grant is all its accounts': they become unreachable together, unless the venue took the token and
     refused this account alone. A token that has run out, or was replaced a moment ago, is renewed or tried again
-    instead. Nothing changes for an account the client has taken away. Locks the grant, then the accounts.
+    instead. Nothing changes for an account the client has taken away, or that speaks another generation by now.
+    Locks the grant, then the accounts.
 
     :raises MoveNotAllowed: if the account is neither active nor unreachable.
     """
@@ -214,7 +217,8 @@ def mark_unreachable(account: TradingAccount, *, code: str, by: By, at: datetime
                 grant_states.refuse(grant, code=code, by=by, at=at)
         account = account_states.locked(account.pk)
         is_anothers = account.grant_id != (grant.pk if grant is not None else None)
-        if is_anothers or account.state == TradingAccount.State.UNLINKED:
+        is_elsewhere = account.generation != generation or account.state == TradingAccount.State.UNLINKED
+        if is_anothers or is_elsewhere:
             return account
         return account_states.lose(account, code=code, by=by, at=at)
 

@@ -23,15 +23,17 @@ V4 = TradingAccount.Generation.V4
 BY = By.system("streams")
 
 
-def after_refusal(account: TradingAccount, *, code: str, now: Clock) -> TradingAccount:
+def after_refusal(account: TradingAccount, *, code: str, generation: str, now: Clock) -> TradingAccount:
     """The venue refuses an account's token: because it moved the account, or because the token is no longer good.
+
+    What v3 refused says nothing of an account that speaks v4 by now: such a report came late and changes nothing.
 
     Moved: the account speaks v4 from now on. Being moved, or the venue cannot be asked: nothing changes, `streams`
     tries again and reports again. Anything else: *unreachable*, until the client does something about it.
     """
-    if account.state != TradingAccount.State.ACTIVE:
+    if account.state != TradingAccount.State.ACTIVE or account.generation != generation:
         return account
-    if account.generation != V4:
+    if generation != V4:
         try:
             status, found = _ask(account)
         except NotAuthorized:
@@ -44,7 +46,7 @@ def after_refusal(account: TradingAccount, *, code: str, now: Clock) -> TradingA
             return move(account, found, by=BY, at=now())
         if status == "complete":
             code = "MOVED_AND_NOT_FOUND"
-    return accounts.mark_unreachable(account, code=code, by=BY, at=now())
+    return accounts.mark_unreachable(account, code=code, generation=generation, by=BY, at=now())
 
 
 def look(account: TradingAccount, *, now: Clock) -> TradingAccount:

@@ -218,7 +218,10 @@ class Streams:
         elif what == "up":
             await asyncio.to_thread(wake, "trading.after_connect", int(name))
         elif what == "unauthorized":
-            await asyncio.to_thread(wake, "trading.unauthorized", int(name), facts[0])
+            held = self._holding.held.get(name)
+            if held is not None:  # else whoever connects it next will hear the same, if it is still so
+                generation = held.credentials.generation
+                await asyncio.to_thread(wake, "trading.unauthorized", int(name), facts[0], generation)
 
     async def _learn(self, name: str, limits: CallLimits | None) -> None:
         """What the venue says it takes, for all processes; said by every connection, so it is kept only if it is new."""

@@ -134,9 +134,10 @@ def after_connect(account_id: int) -> None:
 
 
 @actor("trading.unauthorized", throws=REFUSALS)
-def unauthorized(account_id: int, code: str) -> None:
-    """The venue refuses an account's token: was the account moved, or is the token no longer good?"""
-    migration.after_refusal(TradingAccount.objects.get(pk=account_id), code=code, now=now)
+def unauthorized(account_id: int, code: str, generation: str) -> None:
+    """The venue refuses an account's token in this generation: was the account moved, or is the token no longer good?"""
+    account = TradingAccount.objects.get(pk=account_id)
+    migration.after_refusal(account, code=code, generation=generation, now=now)
 
 
 @actor("trading.look_for_migration", time_limit_seconds=60, throws=REFUSALS)

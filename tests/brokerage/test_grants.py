@@ -38,7 +38,9 @@ def tokens(grant):
 
 
 def refused(account, at=None):
-    return accounts.mark_unreachable(account, code="InvalidToken", by=TESTER, at=at or timezone.now())
+    return accounts.mark_unreachable(
+        account, code="InvalidToken", generation="v4", by=TESTER, at=at or timezone.now()
+    )
 
 
 def state_of(account):
@@ -173,7 +175,7 @@ def test_an_account_that_the_venue_refuses_alone_leaves_the_grant_and_the_others
     other = VenueAccount("CR1", "USD", Decimal("5.00"), False, True)
     adopting.adopt(one.grant, (other, shown(one)), unlinked_too=True, by=TESTER, at=NOW)
     later = NOW + timedelta(minutes=10)
-    accounts.mark_unreachable(one, code=ACCOUNT_REFUSED, by=TESTER, at=later)
+    accounts.mark_unreachable(one, code=ACCOUNT_REFUSED, generation="v4", by=TESTER, at=later)
     assert (state_of(one), Grant.objects.get(pk=one.grant_id).state) == ("unreachable", "active")
     assert TradingAccount.objects.get(login_id="CR1").state == "active"
     adopting.adopt(one.grant, (other, shown(one)), unlinked_too=False, by=TESTER, at=later)

@@ -37,8 +37,8 @@ def status(desk, account, said):
     return desk.control("POST", f"accounts/{account.login_id}/migration", {"status": said})
 
 
-def refused(account):
-    migration.after_refusal(account, code="InvalidToken", now=timezone.now)
+def refused(account, generation="v3"):
+    migration.after_refusal(account, code="InvalidToken", generation=generation, now=timezone.now)
     account.refresh_from_db()
     return account.state, account.generation
 
@@ -57,6 +57,19 @@ def test_an_account_that_was_moved_speaks_v4_under_its_new_login(desk, account):
     assert accounts.credentials_of(account).moved_at == int(account.migrated_at.timestamp())
     migration.move(account, None, by=migration.BY, at=timezone.now())
     assert events(account) == ["trading_account.migrated"], "twice is once"
+
+
+def test_a_refusal_by_v3_that_is_told_after_the_move_changes_nothing(desk, account):
+    before = TradingAccount.objects.get(pk=account.pk)
+    status(desk, account, "complete")
+    assert refused(account) == ("active", "v4")
+    assert refused(account) == ("active", "v4"), "told again, and read after the move"
+    late = accounts.mark_unreachable(
+        before, code="InvalidToken", generation="v3", by=migration.BY, at=timezone.now()
+    )
+    assert (late.state, late.generation) == ("active", "v4"), "read before the move"
+    assert events(account) == ["trading_account.migrated"]
+    assert refused(account, "v4") == ("unreachable", "v4"), "v4 itself is believed"
 
 
 def test_while_it_is_being_moved_nothing_changes(desk, account):

@@ -68,7 +68,9 @@ def check(running: Running, logins: Iterable[str], *, placed: int | None = None)
 
 def _check(running: Running, login_id: str) -> Findings:
     books = running.books(login_id)
-    account = TradingAccount.objects.select_related("cash", "stakes", "currency").get(login_id=login_id)
+    ledgers = TradingAccount.objects.select_related("cash", "stakes", "currency")
+    if (account := ledgers.filter(login_id=login_id).first()) is None:
+        return Findings(lost=[f"{login_id}: no account of ours goes by this login"])
     ours = list(account.trades.order_by("id"))
     found = Findings(trades=len(ours))
     sold = {contract["contract_id"]: contract for contract in books["contracts"]}

@@ -56,7 +56,6 @@ def run(stage: Stage, scenario: Scenario, seed: int) -> Run:
         scenario.fall(stage, client)
         begun = time.monotonic()
         client.finish()
-        done.login_id = client.login_id  # the venue may have given it another
         done.seconds, done.placed = time.monotonic() - begun, len(set(client.placed))
         if missed := stage.not_fallen(client):
             done.failed = f"{scenario.name} with seed {seed}: it did not fall ({', '.join(missed)})"
@@ -64,6 +63,8 @@ def run(stage: Stage, scenario: Scenario, seed: int) -> Run:
         where = traceback.extract_tb(found.__traceback__)[-1]
         done.failed = f"{scenario.name} with seed {seed}: {found} ({where.name}, line {where.lineno})"
     finally:
+        if done.login_id:
+            done.login_id = client.login_id  # the venue may have given it another
         connection.close()
     return done
 

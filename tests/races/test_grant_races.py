@@ -80,9 +80,9 @@ def test_an_account_unlinked_and_refused_at_once_ends_with_its_grant_ended():
     later = NOW + timedelta(minutes=10)
     at_once(
         lambda: grants.unlink(account, by=TESTER, at=later, key="k"),
-        lambda: accounts.mark_unreachable(account, code="InvalidToken", by=TESTER, at=later),
+        lambda: accounts.mark_unreachable(account, code="InvalidToken", generation="v4", by=TESTER, at=later),
         lambda: grants.unlink(account, by=TESTER, at=later, key="k"),
-        lambda: accounts.mark_unreachable(account, code="InvalidToken", by=TESTER, at=later),
+        lambda: accounts.mark_unreachable(account, code="InvalidToken", generation="v4", by=TESTER, at=later),
     )
     assert TradingAccount.objects.get(pk=account.pk).state == "unlinked"
     assert Grant.objects.get(pk=account.grant_id).state == "ended"
