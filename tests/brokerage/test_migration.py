@@ -101,7 +101,7 @@ def test_a_token_that_v4_does_not_know_either_needs_the_client(desk, account):
 def test_a_refused_token_on_v4_needs_the_client(account):
     TradingAccount.objects.filter(pk=account.pk).update(generation="v4")
     account.refresh_from_db()
-    assert refused(account) == ("unreachable", "v4")
+    assert refused(account, "v4") == ("unreachable", "v4")
 
 
 def test_where_two_accounts_could_be_it_nobody_guesses(desk, account):
