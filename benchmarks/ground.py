@@ -1,0 +1,138 @@
+"""What benchmarks run on: PostgreSQL and Redis of their own, durable as in production, migrated, with reference data.
+
+``BENCH_DATABASE_URL`` and ``BENCH_REDIS_URL`` name other servers; the database is then filled and left as it is.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where everything is."""
+
+    folder: Path
+    database_url: str
+    redis_url: str
+    say: Callable[[str], None]
+    scale: float = 1.0
+    """How long or how much is measured, against the usual; for trying a benchmark out."""
+
+    @property
+    def seconds(self) -> float:
+        """How long a rate is measured."""
+        return 8.0 * self.scale
+
+    def binary(self, name: str) -> str:
+        """A tool of the PostgreSQL that is measured, or of this machine.
+
+        :raises FileNotFoundError: if there is none.
+        """
+        from backoffice.embedded import postgres
+
+        beside = postgres.tools(self.folder) / name
+        found = str(beside) if beside.exists() else shutil.which(name)
+        if found is None:
+            raise FileNotFoundError(f"{name} is not installed")
+        return found
+
+    def psql_environment(self) -> dict[str, str]:
+        """What PostgreSQL's own tools need to find the database."""
+        import dj_database_url
+
+        found = dj_database_url.parse(self.database_url)
+        given = {"PGHOST": found["HOST"], "PGPORT": found["PORT"], "PGUSER": found["USER"],
+                 "PGPASSWORD": found["PASSWORD"], "PGDATABASE": found["NAME"]}  # fmt: skip
+        return {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+
+
+@contextmanager
+def ground(say: Callable[[str], None], scale: float = 1.0) -> Iterator[Ground]:
+    """Servers that run, and Django set up on them; everything is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="nexus-bench-"))
+    os.environ.update(DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
+                      DEMO_TRADERS="false", LOG_LEVEL="WARNING",
+                      DATABASE_URL=os.environ.get("BENCH_DATABASE_URL", ""), REDIS_URL=os.environ.get("BENCH_REDIS_URL", ""))  # fmt: skip
+    from backoffice import embedded
+    from backoffice.configuration import Configuration
+
+    Configuration.model_config["env_file"] = None
+    embedded.ensure(folder, postgresql=not os.environ["DATABASE_URL"], redis=not os.environ["REDIS_URL"])
+    try:
+        import django
+
+        django.setup()
+        from django.conf import settings
+        from django.core.management import call_command
+
+        from tests import world
+
+        call_command("migrate", verbosity=0)
+        world.reference()
+        # Whoever is started finds the same servers.
+        os.environ.update(DATABASE_URL=settings.DATABASE_URL, REDIS_URL=settings.REDIS_URL)
+        yield Ground(folder, settings.DATABASE_URL, settings.REDIS_URL, say, scale)
+    finally:
+        from django.db import connections
+
+        connections.close_all()
+        embedded.release(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[Any]:
+    """What ``work(number, *arguments)`` answers in so many new processes, each with Django set up, begun together."""
+    context = get_context("spawn")
+    begin = context.Barrier(count)
+    answers = context.Queue()
+    processes = [context.Process(target=_work, args=(begin, answers, work, number, arguments)) for number in range(count)]
+    for process in processes:
+        process.start()
+    found = [answers.get(timeout=600) for _ in processes]
+    for process in processes:
+        process.join(30)
+    if wrong := [text for ok, text in found if not ok]:
+        raise RuntimeError(wrong[0])
+    return [value for _, value in found]
+
+
+def _work(begin: Any, answers: Any, work: Callable[..., Any], number: int, arguments: tuple[Any, ...]) -> None:
+    try:
+        import django
+
+        django.setup()
+        from django.db import connection
+
+        connection.ensure_connection()
+        begin.wait(120)
+        answers.put((True, work(number, *arguments)))
+    except BaseException as found:  # noqa: BLE001  (whatever it is, the one who waits must hear of it)
+        begin.abort()
+        answers.put((False, f"{type(found).__name__}: {found}"))
+
+
+def environment_of(name: str, requirements: str) -> list[str] | None:
+    """The Python of an environment with other software in it, made once; nothing where it cannot be had here."""
+    folder = ROOT / ".data" / "bench" / name
+    python = folder / "bin" / "python"
+    made = folder / "made-from"
+    if not made.exists() or made.read_text() != requirements:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run([*pip, *requirements.split()], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return None
+        made.write_text(requirements)
+    return [str(python)]
