@@ -5,12 +5,12 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 WORKERS ?= 2
 PYTEST_ARGS ?=
-SOURCES := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub tests manage.py
+SOURCES := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub tests manage.py
 # Strictly typed: everything but tests, migrations and the generated rest of Django.
-TYPED := affiliates backoffice brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
+TYPED := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak accounts check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts bench check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
 
 accounts: venv  ## Many accounts on one streams process and on two, one of them killed (ACCOUNTS=200)
 	@$(PY) -m tests.faults accounts --accounts $(ACCOUNTS)
+
+BENCH ?=
+SCALE ?= 1
+
+bench: venv  ## How fast it is, beside references (BENCH="ledger jobs" for some); writes docs/measurements.md
+	@$(PY) -m benchmarks $(BENCH) --scale $(SCALE) --write
 
 check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
 	.venv/bin/ruff format --check .

@@ -4,18 +4,14 @@ python -m benchmarks [ledger jobs …] [--scale 0.2] [--write]
 """
 
 import argparse
-import importlib
 import sys
 import time
 
-from benchmarks import Figure, table
-from benchmarks.ground import ground
+from benchmarks import table
+from benchmarks.ground import measure, say
 
-NAMES = ("ledger", "jobs", "books")
-
-
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+# Each is a module of this package with a `run(ground)`.
+NAMES = ("ledger",)
 
 
 def main() -> int:
@@ -24,21 +20,17 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="measure for a shorter or longer time")
     parser.add_argument("--write", action="store_true", help="keep the figures in docs/measurements.md")
     given = parser.parse_args()
-    chosen = given.names or list(NAMES)
-    if unknown := set(chosen) - set(NAMES):
+    if unknown := set(given.names) - set(NAMES):
         parser.error(f"there is no benchmark {sorted(unknown)[0]}")
-    figures: dict[str, list[Figure]] = {}
-    for name in chosen:
-        module = importlib.import_module(f"benchmarks.{name}")
+    for name in given.names or NAMES:
         begun = time.monotonic()
-        say(f"{name}: {(module.__doc__ or '').splitlines()[0]}")
-        with ground(say, given.scale) as prepared:
-            figures[name] = module.run(prepared)
-        say(table.rows(figures[name]))
+        say(f"{name}: {table.about(name)}")
+        load = table.load()
+        figures = measure(name, given.scale)
+        say(table.rows(figures))
         say(f"{name} took {time.monotonic() - begun:.0f} s")
-    if given.write:
-        table.write(figures)
-        say(f"wrote {table.PAGE.name}")
+        if given.write:
+            table.write(name, figures, load=load)
     return 0
 
 

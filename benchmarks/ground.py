@@ -3,17 +3,21 @@
 ``BENCH_DATABASE_URL`` and ``BENCH_REDIS_URL`` name other servers; the database is then filled and left as it is.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from benchmarks import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +29,6 @@ class Ground:
     folder: Path
     database_url: str
     redis_url: str
-    say: Callable[[str], None]
     scale: float = 1.0
     """How long or how much is measured, against the usual; for trying a benchmark out."""
 
@@ -57,8 +60,26 @@ class Ground:
         return {**os.environ, **{name: str(value) for name, value in given.items() if value}}
 
 
+def say(text: str) -> None:
+    """How far it is, for whoever waits."""
+    print(text, flush=True)
+
+
+def measure(name: str, scale: float = 1.0) -> list[Figure]:
+    """The figures of one benchmark, on servers and in a process of its own: Django is set up once in each."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        return alone.submit(_measure, name, scale).result()
+
+
+def _measure(name: str, scale: float) -> list[Figure]:
+    module = importlib.import_module(f"benchmarks.{name}")
+    with ground(scale) as prepared:
+        found: list[Figure] = module.run(prepared)
+        return found
+
+
 @contextmanager
-def ground(say: Callable[[str], None], scale: float = 1.0) -> Iterator[Ground]:
+def ground(scale: float = 1.0) -> Iterator[Ground]:
     """Servers that run, and Django set up on them; everything is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-bench-"))
     os.environ.update(DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
@@ -82,7 +103,7 @@ def ground(say: Callable[[str], None], scale: float = 1.0) -> Iterator[Ground]:
         world.reference()
         # Whoever is started finds the same servers.
         os.environ.update(DATABASE_URL=settings.DATABASE_URL, REDIS_URL=settings.REDIS_URL)
-        yield Ground(folder, settings.DATABASE_URL, settings.REDIS_URL, say, scale)
+        yield Ground(folder, settings.DATABASE_URL, settings.REDIS_URL, scale)
     finally:
         from django.db import connections
 
@@ -96,7 +117,10 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[
     context = get_context("spawn")
     begin = context.Barrier(count)
     answers = context.Queue()
-    processes = [context.Process(target=_work, args=(begin, answers, work, number, arguments)) for number in range(count)]
+    processes = [
+        context.Process(target=_work, args=(begin, answers, work, number, arguments))
+        for number in range(count)
+    ]
     for process in processes:
         process.start()
     found = [answers.get(timeout=600) for _ in processes]
@@ -107,7 +131,9 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[
     return [value for _, value in found]
 
 
-def _work(begin: Any, answers: Any, work: Callable[..., Any], number: int, arguments: tuple[Any, ...]) -> None:
+def _work(
+    begin: Any, answers: Any, work: Callable[..., Any], number: int, arguments: tuple[Any, ...]
+) -> None:
     try:
         import django
 

@@ -34,7 +34,6 @@ def configure(url):
 def prepare(url):
     """A database of its own with 200 accounts and money on them; their keys."""
     import psycopg2
-
     from django.core.management import call_command
     from djmoney.money import Money
 
@@ -48,7 +47,10 @@ def prepare(url):
     from hordak.models import Account, AccountType
 
     house = Account.objects.create(name="House", code="1", type=AccountType.asset, currencies=["USD"])
-    rows = [Account.objects.create(name=f"A{n}", code=f"{n + 2}", type=AccountType.liability, currencies=["USD"]) for n in range(ACCOUNTS)]
+    rows = [
+        Account.objects.create(name=f"A{n}", code=f"{n + 2}", type=AccountType.liability, currencies=["USD"])
+        for n in range(ACCOUNTS)
+    ]
     for row in rows[:3]:
         house.transfer_to(row, Money(1000, "USD"))
     return [row.pk for row in rows]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import Figure
-from benchmarks.ground import Ground, environment_of, in_processes
+from benchmarks.ground import Ground, environment_of, in_processes, say
 
 ACCOUNTS = 200
 BATCH = 100
@@ -29,7 +29,6 @@ SCRIPT = Path(__file__).parent / "ledger.pgbench"
 
 def run(ground: Ground) -> list[Figure]:
     first, last, house = prepare()
-    say = ground.say
     figures: list[Figure] = []
     ours: dict[int, float] = {}
     for count, goal in ((1, 0.8), (4, 0.6)):
@@ -48,9 +47,11 @@ def run(ground: Ground) -> list[Figure]:
                               "django-hordak 2.0 `transfer_to`", theirs, goal))  # fmt: skip
     for name, hot in (("spread over 200 accounts", 0), ("all against one house account", house)):
         rate = sum(in_processes(post_many, 1, first, last, hot, ground.seconds))
-        figures.append(Figure(f"`journal.post_many`, batches of {BATCH}, {name}", rate, "entries/s", goal=12000))
+        figures.append(
+            Figure(f"`journal.post_many`, batches of {BATCH}, {name}", rate, "entries/s", goal=12000)
+        )
     rate = sum(in_processes(post_many, 2, first, last, 0, ground.seconds))
-    figures.append(Figure(f"the same spread, 2 processes", rate, "entries/s"))
+    figures.append(Figure("the same spread, 2 processes", rate, "entries/s"))
     return figures
 
 
@@ -67,7 +68,9 @@ def prepare() -> tuple[int, int, int]:
     rows = [accounts.open_account(book="demo", currency="USD", kind="liability", purpose="bench",
                                   owner=("bench", uuid.uuid4()), at=now) for _ in range(ACCOUNTS)]  # fmt: skip
     numbers = [row.pk for row in rows]
-    assert numbers == list(range(numbers[0], numbers[-1] + 1)), "pgbench draws from an unbroken row of numbers"
+    assert numbers == list(range(numbers[0], numbers[-1] + 1)), (
+        "pgbench draws from an unbroken row of numbers"
+    )
     journal.post_many(
         [journal.Draft(kind="bench", lines=[journal.debit(house, Decimal(10**9)), journal.credit(row, Decimal(10**9))],
                        at=now, key=f"fund-{row.pk}") for row in rows],
@@ -136,7 +139,9 @@ def hordak(ground: Ground, python: list[str], processes: int) -> float:
     """Transfers a second of django-hordak's own."""
     script = Path(__file__).parent / "hordak_script.py"
     given: dict[str, Any] = {"url": ground.database_url, "processes": processes, "seconds": ground.seconds}
-    done = subprocess.run([*python, str(script), json.dumps(given)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*python, str(script), json.dumps(given)], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-600:])
     return float(done.stdout.split()[-1])
