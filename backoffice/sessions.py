@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import jwt
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
+from django.db.models import QuerySet
 
 from backoffice import events
 from backoffice.configuration import configuration
@@ -150,11 +152,32 @@ def close(session: Session, *, by: By, at: datetime, reason: str) -> Session:
     return session
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A session (with its user) that an access token speaks for, and until when it does."""
+
+    session: Session
+    expires: int
+
+    def check_time(self, *, at: datetime) -> None:
+        """:raises TokenExpired: if the token's time has passed."""
+        if self.expires <= at.timestamp():
+            raise TokenExpired("The access token has expired. Refresh it.")
+
+
 def authenticate(access: str, *, at: datetime) -> Session:
     """The session (with its user) an access token speaks for. One query.
 
     :raises TokenExpired: if its time has passed.
     :raises InvalidToken: if it is not ours, or its session has ended.
+    """
+    return prove(access, at=at).session
+
+
+def prove(access: str, *, at: datetime) -> Proof:
+    """The same, and how long the token speaks for it.
+
+    :raises TokenExpired, InvalidToken: as `authenticate`.
     """
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -166,10 +189,20 @@ def authenticate(access: str, *, at: datetime) -> Session:
         raise InvalidToken("This access token is not good. Log in again.") from None
     if expires <= at.timestamp():
         raise TokenExpired("The access token has expired. Refresh it.")
-    session = Session.objects.select_related("user").filter(uuid=session_id, ended_at__isnull=True).first()
-    if session is None or not session.user.is_active:
+    session = _good().select_related("user").filter(uuid=session_id).first()
+    if session is None:
         raise InvalidToken("This session has ended. Log in again.")
-    return session
+    return Proof(session, expires)
+
+
+def good_of(ids: Iterable[int]) -> set[int]:
+    """Those of these sessions (by primary key) that go on. One query."""
+    return set(_good().filter(pk__in=list(ids)).values_list("pk", flat=True))
+
+
+def _good() -> QuerySet[Session]:
+    """Sessions that have not ended, of users who may log in."""
+    return Session.objects.filter(ended_at__isnull=True, user__is_active=True)
 
 
 def _issue(session: Session, user: User, at: datetime) -> Tokens:

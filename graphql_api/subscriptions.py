@@ -1,16 +1,14 @@
 """Live trades: begin with the present state, then every change, and resume without a gap."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import strawberry
 from django.utils import timezone
 from strawberry.types import Info
 
-from backoffice import sessions
 from backoffice.errors import DomainError, InvalidInput, NotFound
 from backoffice.models import Event, User
 from backoffice.secrets import UnreadableSecret, seal, unseal
@@ -18,14 +16,16 @@ from brokerage import models as db
 from compliance.models import Client
 from graphql_api import live
 from graphql_api.brokerage import Trade, TradeState, id_of, trades_with_relations
-from graphql_api.viewer import NotAuthenticated, as_error
+from graphql_api.listeners import listening
+from graphql_api.sharing import Shared, Teller
+from graphql_api.viewer import as_error
 
 PRESENT: Final = "present"
 BATCH: Final = 200
 
 
 @strawberry.type(description="One step in a trade's life.")
-class TradeStatus:
+class TradeStatus(Shared):
     version: int = strawberry.field(description="Give the last one you saw as `afterVersion` to resume.")
     state: TradeState
     event: str = strawberry.field(description="What happened; `present` for the state at the beginning.")
@@ -34,21 +34,14 @@ class TradeStatus:
 
 
 @strawberry.type(description="Changes of any of your trades, in the order of the one event log.")
-class TradeChange:
+class TradeChange(Shared):
     cursor: str = strawberry.field(description="Give the last one you saw as `after` to resume.")
     event: str = strawberry.field(description="What happened; `present` for the first message.")
     at: datetime
     trades: list[Trade] = strawberry.field(
         description="The trade; in the first message all that are not final."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    version: int
-    state: str
-    event: str
-    at: datetime
+    position: strawberry.Private[int] = 0
 
 
 @strawberry.type
@@ -58,59 +51,49 @@ class Subscription:
         self, info: Info, id: strawberry.ID, after_version: int | None = None
     ) -> AsyncGenerator[TradeStatus, None]:
         try:
-            async with live.hub().listening([f"trade:{id_of(id)}"]) as look:
-                seen = after_version
-                while True:
-                    user = await _user(info)  # logged out or expired meanwhile: nothing more is told
-                    steps, row = await live.read(_steps, user, id, seen)
-                    for step in steps:
-                        seen = step.version
-                        yield TradeStatus(
-                            version=step.version,
-                            state=TradeState(step.state),
-                            event=step.event,
-                            at=step.at,
-                            trade=row,
-                        )
-                    if row.is_final and seen is not None and seen >= row.version:
-                        return
-                    await look()
+            async with listening(info) as me:
+                seen, teller = after_version, Teller(info)
+                with live.hub().listening([f"trade:{id_of(id)}"]) as topics:
+                    steps, trade = await topics.read(_steps, me.user, id, seen)
+                    while True:
+                        for step in steps:
+                            seen = step.version
+                            if not await teller.told(step):
+                                yield step
+                        if trade.is_final and seen is not None and seen >= trade.version:
+                            return
+                        steps, trade = await topics.next(_steps, me.user, id, seen)
+                        me.check()  # logged out or expired meanwhile: nothing more is told
         except DomainError as refusal:
             raise as_error(refusal) from None
 
     @strawberry.subscription(description="All your trades: what is unfinished first, then each change.")
     async def trade_changes(self, info: Info, after: str | None = None) -> AsyncGenerator[TradeChange, None]:
         try:
-            user = await _user(info)
-            clients = await live.read(_clients, user)
-            async with live.hub().listening([f"client:{client}" for client in clients]) as look:
-                if after is None:
-                    position, present = await live.read(_present, user)
-                    yield TradeChange(
-                        cursor=_cursor(position), event=PRESENT, at=timezone.now(), trades=present
-                    )
-                else:
-                    position = _position(after)
-                while True:
-                    user = await _user(info)
-                    changes = await live.read(_changes, user, clients, position)
-                    for position, event, at, trade in changes:
-                        yield TradeChange(cursor=_cursor(position), event=event, at=at, trades=[trade])
-                    if len(changes) < BATCH:
-                        await look()
+            async with listening(info) as me:
+                clients, teller = await live.read(_clients, me.user), Teller(info)
+                with live.hub().listening(f"client:{client}" for client in clients) as topics:
+                    if after is None:
+                        position, present = await live.read(_present, me.user)
+                        yield TradeChange(
+                            cursor=_cursor(position), event=PRESENT, at=timezone.now(), trades=present
+                        )
+                    else:
+                        position = _position(after)
+                    changes = await topics.read(_changes, me.user, clients, position)
+                    while True:
+                        for change in changes:
+                            position = change.position
+                            if not await teller.told(change):
+                                yield change
+                        ask = topics.read if len(changes) == BATCH else topics.next
+                        changes = await ask(_changes, me.user, clients, position)
+                        me.check()
         except DomainError as refusal:
             raise as_error(refusal) from None
 
 
-async def _user(info: Info) -> User:
-    """Who listens. :raises NotAuthenticated, TokenExpired, InvalidToken: if nobody, not any more, or not ours."""
-    if not info.context["token"]:
-        raise NotAuthenticated("Log in first: send `authorization` with connection_init.")
-    session = await live.read(sessions.authenticate, info.context["token"], at=timezone.now())
-    return session.user
-
-
-def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[_Step], Any]:
+def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[TradeStatus], Trade]:
     """The steps after a version (the present state alone if nothing was seen), and the trade as it is now.
 
     :raises NotFound: if there is no such trade, or it is somebody else's.
@@ -118,12 +101,17 @@ def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[_Step], A
     row = trades_with_relations().of_user(user).filter(uuid=id_of(public_id)).first()
     if row is None:
         raise NotFound("There is no such trade.", field="id")
+    trade = Trade.of(row)
     if seen is None:
-        return [_Step(row.version, row.state, PRESENT, row.changed_at)], Trade.of(row)
+        return [_step(row.version, row.state, PRESENT, row.changed_at, trade)], trade
     events = Event.objects.about("trade", row.uuid).filter(
         subject_version__gt=seen, subject_version__lte=row.version
     )
-    return [_Step(e.subject_version or 0, e.payload["state"], e.name, e.at) for e in events], Trade.of(row)
+    return [_step(e.subject_version or 0, e.payload["state"], e.name, e.at, trade) for e in events], trade
+
+
+def _step(version: int, state: str, event: str, at: datetime, trade: Trade) -> TradeStatus:
+    return TradeStatus(version=version, state=TradeState(state), event=event, at=at, trade=trade)
 
 
 def _present(user: User) -> tuple[int, list[Trade]]:
@@ -136,17 +124,20 @@ def _present(user: User) -> tuple[int, list[Trade]]:
     return position, [Trade.of(row) for row in rows]
 
 
-def _clients(user: User) -> list[UUID]:
-    return list(Client.objects.of_user(user).values_list("uuid", flat=True))
+def _clients(user: User) -> tuple[UUID, ...]:
+    return tuple(Client.objects.of_user(user).values_list("uuid", flat=True))
 
 
-def _changes(user: User, clients: list[UUID], position: int) -> list[tuple[int, str, datetime, Trade]]:
+def _changes(user: User, clients: tuple[UUID, ...], position: int) -> list[TradeChange]:
     events = list(Event.objects.after(position).filter(client_id__in=clients, subject_type="trade")[:BATCH])
     rows = {
         row.uuid: Trade.of(row)
         for row in trades_with_relations().of_user(user).filter(uuid__in={e.subject_id for e in events})
     }
-    return [(e.position or 0, e.name, e.at, rows[e.subject_id]) for e in events if e.subject_id in rows]
+    return [
+        TradeChange(cursor=_cursor(e.position or 0), event=e.name, at=e.at, trades=[rows[e.subject_id]], position=e.position or 0)
+        for e in events if e.subject_id in rows
+    ]  # fmt: skip
 
 
 def _cursor(position: int) -> str:

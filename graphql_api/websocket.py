@@ -15,12 +15,15 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from graphql_api import sharing
 from graphql_api.schema import schema
 from graphql_api.viewer import bearer
 
 
 class Sockets(GraphQL[dict[str, Any], None]):
     """The API's sockets."""
+
+    graphql_transport_ws_handler_class = sharing.Handler
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
@@ -32,6 +35,9 @@ class Sockets(GraphQL[dict[str, Any], None]):
         if isinstance(given, Mapping):
             context["token"] = bearer(str(given.get("authorization") or given.get("Authorization") or ""))
         return {}
+
+    def encode_json(self, data: object) -> str:
+        return sharing.encode(data)
 
 
 application = Sockets(

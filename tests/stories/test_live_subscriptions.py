@@ -1,7 +1,7 @@
 """Live trades over `graphql-transport-ws`: who may listen, where it begins, and resuming without a gap."""
 
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import jwt
@@ -155,6 +155,28 @@ def test_changes_resume_from_a_cursor_without_a_gap_and_in_order(deployment, app
     with socket(deployment, f"Bearer {app.access}") as mine:
         mine.subscribe(CHANGES, after=heard[4]["cursor"])
         assert mine.next()["cursor"] and len(expected) > 5
+
+
+def test_sockets_that_watch_the_same_trade_each_hear_what_they_asked_for(deployment, app):
+    trade = app.place(duration=5)
+    short = "subscription($id: ID!) { tradeStatus(id: $id) { version } }"
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket(deployment, f"Bearer {app.access}")) for _ in range(4)]
+        queries = [STATUS, STATUS, short, STATUS.replace("version state event", "state was: version event")]
+        for mine, query in zip(sockets, queries, strict=True):
+            mine.subscribe(
+                query, **({"id": trade["id"]} if query is short else {"id": trade["id"], "after": 0})
+            )
+        heard = [list(iter(lambda mine=mine: one_of(mine), None)) for mine in sockets]
+    assert heard[0] == heard[1] and [step["version"] for step in heard[0]] == [1, 2, 3, 4]
+    assert heard[2][-1] == {"version": 4} and all(step.keys() == {"version"} for step in heard[2])
+    assert [step["was"] for step in heard[3]] == [1, 2, 3, 4] and "version" not in heard[3][0]
+
+
+def one_of(mine):
+    """The next message's one field; None when the subscription is complete."""
+    message = mine.hear()
+    return None if message["type"] == "complete" else next(iter(message["payload"]["data"].values()))
 
 
 def test_a_cursor_that_is_not_ours_is_refused(deployment, app):

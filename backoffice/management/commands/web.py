@@ -22,6 +22,7 @@ class Command(BaseCommand):
             access_log=False,  # the correlation middleware logs each request, without its query string
             server_header=False,
             ws_max_size=1024 * 1024,
+            ws_per_message_deflate=False,  # messages are small; compressing costs more than sending, and memory per socket
             timeout_graceful_shutdown=5,
             lifespan="on",
         )

@@ -1,0 +1,107 @@
+"""What many sockets are told at once is worked out once a process, and put into words once.
+
+A subscription's message that came from a shared reading (`live.Topics`) is the same object for all who share it. For
+each document and its variables the first socket executes and encodes it, through GraphQL's whole machinery; the
+others send the same text under their own id (`Teller`).
+"""
+
+import dataclasses
+import json
+from contextvars import ContextVar
+from typing import Any, Final
+
+import strawberry
+from graphql import ExecutionResult, OperationType
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+from strawberry.types import Info
+
+# The operation that the task at hand runs: it knows its socket, and its id there.
+_running: Final[ContextVar[Operation[Any, Any]]] = ContextVar("running")
+
+
+@strawberry.type
+class Shared:
+    """A message that several sockets may be told. Its fields say the same whoever asks: no resolver looks at the asker."""
+
+    # By document and variables: the operation, kept so that no other takes its place in memory, and what it answers.
+    told: strawberry.Private[dict[Any, tuple[Any, "SharedData"]]] = dataclasses.field(
+        default_factory=dict, kw_only=True
+    )
+
+
+class SharedData(dict[str, Any]):
+    """The data of such a message, and its text once somebody needed it."""
+
+    _text: str = ""
+
+    @property
+    def text(self) -> str:
+        self._text = self._text or _json(self)
+        return self._text
+
+
+def _asked(operation: Any, variables: dict[str, Any]) -> tuple[int, str]:
+    """What is asked of a message: documents are parsed once (`ParserCache`), so the same text is the same object."""
+    return id(operation), repr(variables)
+
+
+class Executor(StrawberryGraphQLCoreExecutionContext):  # type: ignore[misc,valid-type]
+    """Executes each event of a subscription once for all who ask the same of it."""
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        root = self.root_value
+        if not isinstance(root, Shared) or self.operation.operation is not OperationType.SUBSCRIPTION:
+            return super().execute_operation(serially)
+        asked = _asked(self.operation, self.variable_values.coerced)
+        if asked not in root.told:
+            found = super().execute_operation(serially)
+            if not isinstance(found, ExecutionResult) or found.errors:
+                return found
+            root.told[asked] = (self.operation, SharedData(found.data or {}))
+        return ExecutionResult(root.told[asked][1])
+
+
+class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """A socket's conversation; each operation knows itself while it runs."""
+
+    async def run_operation(self, operation: Operation[Any, Any]) -> None:
+        _running.set(operation)  # each runs in a task of its own
+        await super().run_operation(operation)
+
+
+class Teller:
+    """One subscription of one socket."""
+
+    def __init__(self, info: Info) -> None:
+        self._asked = _asked(info.operation, info.variable_values)
+        self._operation = _running.get(None)
+
+    async def told(self, message: Shared) -> bool:
+        """Send a message that somebody else has executed already; if nobody has, the caller yields it."""
+        known = message.told.get(self._asked)
+        if known is None or self._operation is None:
+            return False
+        wire: Any = self._operation.handler.websocket
+        await wire.ws.send_text(_next(self._operation.id, known[1]))
+        return True
+
+
+def encode(message: Any) -> str:
+    """A message as JSON; the shared part of it is encoded once."""
+    if isinstance(message, dict) and message.get("type") == "next":
+        data = message["payload"].get("data")
+        if isinstance(data, SharedData) and len(message["payload"]) == 1:
+            return _next(message["id"], data)
+    return _json(message)
+
+
+def _next(operation: str, data: SharedData) -> str:
+    return f'{{"id":{_json(operation)},"type":"next","payload":{{"data":{data.text}}}}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
