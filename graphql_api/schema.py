@@ -19,7 +19,8 @@ from strawberry.extensions import (
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import brokerage, funding, grants, kernel, sharing, subscriptions
+from graphql_api import brokerage, funding, grants, kernel, subscriptions
+from graphql_api.executor import Executor
 
 log = logging.getLogger(__name__)
 MAX_DEPTH = 8
@@ -73,6 +74,6 @@ schema = Schema(
     mutation=Mutation,
     subscription=subscriptions.Subscription,
     extensions=extensions(),
-    execution_context_class=sharing.Executor,
+    execution_context_class=Executor,
     config=StrawberryConfig(auto_camel_case=True, batching_config=None),
 )

@@ -11,8 +11,6 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 import strawberry
-from graphql import ExecutionResult, OperationType
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
@@ -44,25 +42,9 @@ class SharedData(dict[str, Any]):
         return self._text
 
 
-def _asked(operation: Any, variables: dict[str, Any]) -> tuple[int, str]:
+def asked_of(operation: Any, variables: dict[str, Any]) -> tuple[int, str]:
     """What is asked of a message: documents are parsed once (`ParserCache`), so the same text is the same object."""
     return id(operation), repr(variables)
-
-
-class Executor(StrawberryGraphQLCoreExecutionContext):  # type: ignore[misc,valid-type]
-    """Executes each event of a subscription once for all who ask the same of it."""
-
-    def execute_operation(self, serially: bool | None = None) -> Any:
-        root = self.root_value
-        if not isinstance(root, Shared) or self.operation.operation is not OperationType.SUBSCRIPTION:
-            return super().execute_operation(serially)
-        asked = _asked(self.operation, self.variable_values.coerced)
-        if asked not in root.told:
-            found = super().execute_operation(serially)
-            if not isinstance(found, ExecutionResult) or found.errors:
-                return found
-            root.told[asked] = (self.operation, SharedData(found.data or {}))
-        return ExecutionResult(root.told[asked][1])
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
@@ -77,7 +59,7 @@ class Teller:
     """One subscription of one socket."""
 
     def __init__(self, info: Info) -> None:
-        self._asked = _asked(info.operation, info.variable_values)
+        self._asked = asked_of(info.operation, info.variable_values)
         self._operation = _running.get(None)
 
     async def told(self, message: Shared) -> bool:
