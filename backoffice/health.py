@@ -15,6 +15,7 @@ from backoffice import metrics
 from backoffice.cache import redis_client
 from backoffice.configuration import configuration
 from backoffice.heartbeat import alive
+from backoffice.vitals import Vital, readings, vitals
 
 # Processes a full deployment runs, by the kind that stands first in their heartbeat's name, and their command.
 PROCESSES: Final = {
@@ -74,11 +75,20 @@ def _process(kind: str) -> Check:
     return check
 
 
+def _vital(vital: Vital) -> Check:
+    def check() -> str:
+        found, unread = readings([vital])
+        return " ".join([*(reading.sentence for reading in found if not reading.is_well), *unread])
+
+    return check
+
+
 def checks() -> dict[str, Check]:
     """Every check by name. A process is expected where its command exists."""
     known = get_commands()
     processes = {kind: _process(kind) for kind, command in PROCESSES.items() if command in known}
-    return {"database": _database, "redis": _redis, "migrations": _migrations, **processes}
+    signs = {vital.name: _vital(vital) for vital in vitals if vital.is_ready}
+    return {"database": _database, "redis": _redis, "migrations": _migrations, **processes, **signs}
 
 
 @require_safe

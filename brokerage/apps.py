@@ -7,11 +7,13 @@ class BrokerageConfig(AppConfig):
     name = "brokerage"
 
     def ready(self) -> None:
+        from backoffice import monitoring, vitals
         from backoffice.documents import documents, part_of
         from backoffice.state_diagrams import state_diagrams
         from brokerage import states_document
         from brokerage.accounts import open_first_demo
         from brokerage.deriv import calls_document
+        from brokerage.vitals import FEED_SILENT, LINKS_DOWN
         from compliance.clients import opening_steps
 
         opening_steps.register("demo_account", open_first_demo)
@@ -23,4 +25,8 @@ class BrokerageConfig(AppConfig):
         state_diagrams.register("difference", states_document.difference, order=35)
         state_diagrams.register("funding", states_document.funding, order=37)
         state_diagrams.register("markup_report", states_document.markup_report, order=36)
+        vitals.register(FEED_SILENT, order=60)
+        vitals.register(LINKS_DOWN, order=61)
+        for module in ("budget", "call_clock"):
+            monitoring.declaring.register(f"streams_{module}", f"brokerage.streams.{module}")
         documents.register("docs/deriv.md", part_of("docs/deriv.md", calls_document.render), order=40)

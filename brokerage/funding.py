@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 
-from backoffice import events, keys
+from backoffice import events, keys, metrics
 from backoffice.database import uuid7
 from backoffice.errors import DomainError, InvalidInput, KeyReused, MoveNotAllowed, NotFound
 from backoffice.models import User
@@ -57,6 +57,7 @@ class CodeLapsed(DomainError):
     field = "code"
 
 
+@metrics.verb("funding.deposit")
 def deposit(account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str) -> Funding:
     """Move money from the client's wallet to their account at the venue. It is held at once, and sent by a worker.
 
@@ -90,6 +91,7 @@ def deposit(account: TradingAccount, *, amount: str | Decimal, by: By, at: datet
         return _first_of(account, key, content, found)
 
 
+@metrics.verb("funding.withdraw")
 def withdraw(account: TradingAccount, *, amount: str | Decimal, by: By, at: datetime, key: str) -> Funding:
     """Ask for money of the account at the venue for the client's wallet. The venue sends the client a code by mail.
 

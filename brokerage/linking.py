@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from backoffice import metrics
 from backoffice.errors import DomainError, InvalidInput
 from backoffice.models import User
 from backoffice.wake import wake
@@ -84,6 +85,7 @@ class _Held:
     expires_at: datetime | None
 
 
+@metrics.verb("grant.begin")
 def begin(*, client: Client, user: User, redirect_url: str, by: By, at: datetime) -> Begun:
     """Send a client to the venue's sign-in. Each call begins anew; what was begun before stays good until it lapses.
 
@@ -103,6 +105,7 @@ def begin(*, client: Client, user: User, redirect_url: str, by: By, at: datetime
     return Begun(url, at + GrantRequest.LIFE)
 
 
+@metrics.verb("grant.complete")
 def complete(*, user: User, state: str, code: str, by: By, now: Clock) -> Linked:
     """The client is back with a code: swap it for tokens, and link every account of theirs at the venue.
 

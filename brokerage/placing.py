@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from backoffice import keys
+from backoffice import keys, metrics
 from backoffice.errors import DomainError, InvalidInput, KeyReused, NotFound
 from backoffice.logs import correlation
 from backoffice.models import User
@@ -53,6 +53,7 @@ class NotOpen(DomainError):
     code = "NOT_OPEN"
 
 
+@metrics.verb("trade.place")
 def place(
     *,
     account: TradingAccount,
@@ -213,6 +214,7 @@ def check_may_sell(trade: Trade) -> None:
         raise NotOpen(f"The trade is {trade.get_state_display().lower()}; only an open one can be sold.")
 
 
+@metrics.verb("trade.withdraw")
 def withdraw(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
     """Take back a trade that was not sent yet; its stake is free again. Twice is once.
 
@@ -228,6 +230,7 @@ def withdraw(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") 
         return trades.move(trade, Trade.State.WITHDRAWN, "trade.withdrawn", by=by, at=at, reason=reason)
 
 
+@metrics.verb("trade.request_sale")
 def request_sale(trade: Trade, *, by: By, at: datetime, key: str, reason: str = "") -> Trade:
     """Ask the venue to buy the contract back now, at its price. The venue's answer settles the trade.
 

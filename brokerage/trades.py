@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from backoffice import events
+from backoffice import events, metrics
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import notify, wake
 from backoffice.who import By
@@ -63,6 +63,7 @@ class Outcome:
     markup: Decimal | None = None
 
 
+@metrics.verb("trade.begin_submission")
 def begin_submission(
     trade: Trade,
     *,
@@ -93,6 +94,7 @@ def begin_submission(
         raise IdenticalInFlight("An identical purchase of this account is still being bought.") from None
 
 
+@metrics.verb("trade.record_bought")
 def record_bought(trade: Trade, bought: Bought, *, by: By, at: datetime) -> Trade:
     """The venue sold us the contract: claim it, and move the stake from cash to open stakes. Twice is once.
 
@@ -188,6 +190,7 @@ def mark_never_placed(trade: Trade, *, by: By, at: datetime, reason: str = "") -
     )  # fmt: skip
 
 
+@metrics.verb("trade.settle")
 def settle(trade: Trade, outcome: Outcome, *, by: By, at: datetime) -> Trade:
     """The venue ended the contract: its proceeds go to the mirror's cash, the rest to the venue's result.
 

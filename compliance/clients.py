@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
-from backoffice import events
+from backoffice import events, metrics
 from backoffice.errors import DomainError, InvalidInput
 from backoffice.models import Currency, User
 from backoffice.registry import Port
@@ -48,6 +48,7 @@ class Opening:
 opening_steps: Port[Callable[[Opening], None]] = Port("steps of opening a client")
 
 
+@metrics.verb("client.open")
 def open_client(
     *,
     email: str,

@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class GraphqlApiConfig(AppConfig):
     name = "graphql_api"
+
+    def ready(self) -> None:
+        from backoffice import monitoring
+
+        for module in ("viewer", "sharing"):
+            monitoring.declaring.register(f"api_{module}", f"graphql_api.{module}")

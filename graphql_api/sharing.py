@@ -17,6 +17,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types import Info
 
+from backoffice import metrics
+
 # The operation that the task at hand runs: it knows its socket, and its id there.
 _running: Final[ContextVar[Operation[Any, Any]]] = ContextVar("running")
 
@@ -47,8 +49,19 @@ def asked_of(operation: Any, variables: dict[str, Any]) -> tuple[int, str]:
     return id(operation), repr(variables)
 
 
+SOCKETS: Final = metrics.Counter("sockets_total", "Sockets of the API that opened and closed", ("what",))
+TOLD: Final = metrics.Counter("socket_messages_total", "Messages of subscriptions sent to sockets")
+
+
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
     """A socket's conversation; each operation knows itself while it runs."""
+
+    async def handle(self) -> None:
+        SOCKETS.add(what="opened")
+        try:
+            await super().handle()
+        finally:
+            SOCKETS.add(what="closed")
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
         _running.set(operation)  # each runs in a task of its own
@@ -82,6 +95,7 @@ def encode(message: Any) -> str:
 
 
 def _next(operation: str, data: SharedData) -> str:
+    TOLD.add()
     return f'{{"id":{_json(operation)},"type":"next","payload":{{"data":{data.text}}}}}'
 
 

@@ -1,20 +1,43 @@
 """Who is asking: proven by the access token of the request, or of the socket."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from django.utils import timezone
 from graphql import GraphQLError
 from strawberry.types import Info
 
-from backoffice import sessions
+from backoffice import metrics, sessions
 from backoffice.errors import DomainError
 from backoffice.models import Session, User
-from graphql_api.types import Problem
+from graphql_api.types import Problem, camel
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+SECONDS: Final = metrics.Histogram(
+    "api_seconds", "How long operations of the API took, by how they ended", ("operation", "outcome")
+)
+
+
+@contextmanager
+def _measured(resolver: Callable[..., Any]) -> Iterator[None]:
+    """How long a root field takes, and whether it answered, refused or failed."""
+    begun, outcome = time.perf_counter(), "failed"
+    try:
+        yield
+        outcome = "done"
+    except DomainError:
+        outcome = "refused"
+        raise
+    finally:
+        SECONDS.observe(
+            time.perf_counter() - begun, operation=camel(resolver.__name__) or "", outcome=outcome
+        )
 
 
 class NotAuthenticated(DomainError):
@@ -56,7 +79,8 @@ def problem_as_answer(resolver: Callable[P, R]) -> Callable[P, R | Problem]:
     @wraps(resolver)
     def answer(*args: P.args, **kwargs: P.kwargs) -> R | Problem:
         try:
-            return resolver(*args, **kwargs)
+            with _measured(resolver):
+                return resolver(*args, **kwargs)
         except DomainError as refusal:
             return Problem.of(refusal)
 
@@ -69,7 +93,8 @@ def problem_as_error(resolver: Callable[P, R]) -> Callable[P, R]:
     @wraps(resolver)
     def answer(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return resolver(*args, **kwargs)
+            with _measured(resolver):
+                return resolver(*args, **kwargs)
         except DomainError as refusal:
             raise as_error(refusal) from None
 

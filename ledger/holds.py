@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db import IntegrityError, connection
 
+from backoffice import metrics
 from backoffice.database import uuid7
 from backoffice.errors import KeyReused
 from backoffice.logs import correlation
@@ -31,6 +32,7 @@ class HoldResult:
     replayed: bool
 
 
+@metrics.verb("hold.place")
 def place(
     *,
     account: AccountRef,
@@ -66,6 +68,7 @@ def place(
     )
 
 
+@metrics.verb("hold.transfer")
 def transfer(
     hold: Hold,
     *,
@@ -149,6 +152,7 @@ def capture(
     )
 
 
+@metrics.verb("hold.release")
 def release(hold: Hold, *, by: By, at: datetime) -> HoldResult:
     """Give a hold's funds free again. Releasing a released hold answers with it as it is. One round trip.
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from backoffice import metrics
 from backoffice.who import By
 from ledger.batch import Batch
 from ledger.content import Subject
@@ -16,6 +17,7 @@ from ledger.refusals import NothingToPost
 __all__ = ["Balance", "Draft", "Line", "Posted", "credit", "debit", "post", "post_many", "reverse"]
 
 
+@metrics.verb("journal.post")
 def post(
     *,
     kind: str,
@@ -62,6 +64,7 @@ def post(
     return post_many([draft], by=by, dry_run=dry_run)[0]
 
 
+@metrics.verb("journal.post_many")
 def post_many(drafts: Iterable[Draft], *, by: By, dry_run: bool = False) -> list[Posted]:
     """Post any number of entries, in their order, as one statement: all of them or, on any refusal, none.
 
@@ -84,6 +87,7 @@ def post_many(drafts: Iterable[Draft], *, by: By, dry_run: bool = False) -> list
     return posted
 
 
+@metrics.verb("journal.reverse")
 def reverse(entry: Entry, *, reason: str, by: By, at: datetime, key: str) -> Posted:
     """Post the mirror image of an entry: each line on the other side, on the same accounts. Once only.
 

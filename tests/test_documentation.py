@@ -39,7 +39,7 @@ def test_every_requirement_has_its_line_and_every_line_its_requirement():
 
 
 def test_every_metric_is_in_the_operators_page():
-    declared = re.compile(r"\b(?:Counter|Histogram|gauge)\(\s*\"([a-z_]+)\"")
+    declared = re.compile(r"\b(?:Counter|Histogram|gauge|Vital)\(\s*(?:name=)?\"([a-z_]+)\"")
     known = {name for path in house.sources() for name in declared.findall(path.read_text())}
     named = house.words_of(house.DOCS / "operations.md", r"(?m)^\| `([a-z_]+)` \|")
     assert "jobs_total" in known

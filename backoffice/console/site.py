@@ -1,7 +1,9 @@
 """The admin site the company runs on: its Home, its sidebar and its search are composed from what apps registered."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -33,20 +35,32 @@ class Console(UnfoldAdminSite):
         return TemplateResponse(request, "console/home.html", context)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        return [path("stuck/", self.admin_view(self.stuck), name="stuck"), *super().get_urls()]
+        return [
+            path("stuck/", self.admin_view(self.stuck), name="stuck"),
+            path("health/", self.admin_view(self.health), name="health"),
+            *super().get_urls(),
+        ]
 
     def stuck(self, request: HttpRequest) -> HttpResponse:
         """Everything past the age its state allows, of whatever kind, with its owner and what comes next."""
         from backoffice.admin import unfinished
 
+        return self._at_a_glance(request, "Stuck", unfinished.INTRO, unfinished.page)
+
+    def health(self, request: HttpRequest) -> HttpResponse:
+        """Every vital sign with its limit, and how long things take; for whoever may see the jobs."""
+        from backoffice.admin import health_page
+
+        if not request.user.has_perm(health_page.PERMISSION):
+            raise PermissionDenied
+        return self._at_a_glance(request, "Health", health_page.INTRO, health_page.page)
+
+    def _at_a_glance(
+        self, request: HttpRequest, title: str, intro: str, parts: Callable[[HttpRequest], list[Any]]
+    ) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        context = {
-            **self.each_context(request),
-            "title": "Stuck",
-            "intro": unfinished.INTRO,
-            "parts": unfinished.page(request),
-        }
+        context = {**self.each_context(request), "title": title, "intro": intro, "parts": parts(request)}
         return TemplateResponse(request, "console/glance.html", context)
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

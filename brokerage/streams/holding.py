@@ -22,6 +22,7 @@ from brokerage.deriv.opening import GENERATIONS, Credentials
 from brokerage.deriv.settings import Hook
 from brokerage.streams import sharing
 from brokerage.streams.budget import AccountBudget
+from brokerage.streams.call_clock import timed
 from brokerage.streams.gate_watch import GateWatch
 from brokerage.streams.leases import Lease, renew_all, take_all
 from brokerage.streams.link import Link, Report
@@ -120,7 +121,7 @@ class Holding:
 
     def _begin(self, name: str, lease: Lease, credentials: Credentials) -> None:
         admission = AccountBudget(self._redis, name, credentials.generation)
-        hook = self.wire_log.hook(name)
+        hook = timed(credentials.generation, self.wire_log.hook(name))
 
         async def connect() -> DerivClient:
             async with self._doors[credentials.generation]:

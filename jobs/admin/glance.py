@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import dramatiq
 import redis
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -20,12 +19,12 @@ from backoffice.admin.base import ConsoleAdmin
 from backoffice.admin.filters import choice_filter
 from backoffice.admin.ports import Entry
 from backoffice.admin.record import Record, Tab
-from backoffice.cache import redis_client
 from backoffice.health import PROCESSES
 from backoffice.who import By
 from jobs import scheduler
 from jobs.admin.dead_letters import failures_table
 from jobs.models import FailedJob, Schedule
+from jobs.vitals import queue_depths
 
 NAMES = {"worker": "Worker", "scheduler": "Scheduler", "sequencer": "Sequencer", "streams": "Streams"}
 
@@ -140,25 +139,7 @@ def _processes() -> SafeString:
     return show.table(["Process", "Where", "Last heard", "State"], rows)
 
 
-def queue_depths() -> list[tuple[str, int, int, int]]:
-    """Each queue's name with how many jobs wait, wait for later, and are dead. Asked of Redis in one go.
-
-    :raises redis.RedisError: if Redis cannot be asked.
-    """
-    names = sorted(dramatiq.get_broker().get_declared_queues())
-    with redis_client().pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.llen(f"dramatiq:{name}")
-            pipe.llen(f"dramatiq:{name}.DQ")
-            pipe.zcard(f"dramatiq:{name}.XQ")
-        found = pipe.execute()
-    return [(name, *found[3 * number : 3 * number + 3]) for number, name in enumerate(names)]
-
-
 def _queues() -> SafeString:
-    from jobs.declare import load_actors
-
-    load_actors()
     try:
         depths = queue_depths()
     except redis.RedisError:

@@ -5,6 +5,7 @@ from typing import Any
 import uvicorn
 from django.core.management.base import BaseCommand
 
+from backoffice import metrics
 from backoffice.configuration import configuration
 
 
@@ -14,6 +15,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = configuration()
+        metrics.write_in_background()
         uvicorn.run(
             "backoffice.asgi:application",
             host=config.host,

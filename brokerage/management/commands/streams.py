@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from backoffice import metrics
 from brokerage.deriv.opening import Credentials, open_client
 from brokerage.streams.process import Streams
 from brokerage.venue import addresses_of
@@ -25,4 +26,5 @@ class Command(BaseCommand):
             ),
             public=Credentials(config.deriv_generation),
         )
+        metrics.write_in_background()
         asyncio.run(streams.run())
