@@ -20,7 +20,7 @@ def run(ground: Ground) -> list[Figure]:
     row: Any = Instrument.objects.get(symbol="R_100")
     before = row.history.count()
     took: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(2 * max(10, round(400 * ground.scale))):
+    for number in range(2 * ground.count(400)):
         is_kept = number % 2 == 0
         row.name = f"Volatility 100 ({number})"
         begun = time.perf_counter()

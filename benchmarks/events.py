@@ -33,7 +33,7 @@ def run(ground: Ground) -> list[Figure]:
     from backoffice import sequencer
 
     first, last, _ = prepare()
-    in_processes(post_many, 1, first, last, 0, max(0.5, ground.seconds / 4))
+    in_processes(post_many, 1, first, last, 0, ground.seconds / 4)
     begun, given = time.perf_counter(), 0
     while done := sequencer.sequence(500).positions:
         given += len(done)
@@ -47,7 +47,7 @@ def run(ground: Ground) -> list[Figure]:
     while sequencer.sequence(500).positions:
         pass
     with _sequencer():
-        waits = _idle(max(10, round(100 * ground.scale)))
+        waits = _idle(ground.count(100))
         ages = _busy(first, last, ground.seconds)
     return [
         Figure("events given their position and hash", sequenced, "events/s", note=f"{given:,} events"),

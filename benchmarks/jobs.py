@@ -30,11 +30,11 @@ QUEUE: Final = "bench"
 
 
 def run(ground: Ground) -> list[Figure]:
-    asked, jobs = max(10, round(100 * ground.scale)), max(200, round(4000 * ground.scale))
+    asked, jobs, turns = ground.count(100), ground.count(4000, 20), ground.count(ROUNDS, 1)
     waits = {kind: pick_up(kind, asked) for kind in ("ours", "bare")}
     rates: dict[str, list[float]] = {"ours": [], "bare": []}
     put: dict[str, list[float]] = {"ours": [], "bare": []}
-    for _, kind in itertools.product(range(ROUNDS), rates):
+    for _, kind in itertools.product(range(turns), rates):
         enqueued, done = throughput(kind, jobs)
         put[kind].append(enqueued)
         rates[kind].append(done)
@@ -52,7 +52,7 @@ def run(ground: Ground) -> list[Figure]:
 
 def _beside(name: str, rates: dict[str, list[float]], goal: float | None) -> Figure:
     ours, bare = statistics.median(rates["ours"]), statistics.median(rates["bare"])
-    return Figure(name, ours, "jobs/s", "bare Dramatiq", bare, goal, f"medians of {ROUNDS} turns")
+    return Figure(name, ours, "jobs/s", "bare Dramatiq", bare, goal, f"medians of {len(rates['ours'])} turns")
 
 
 def pick_up(kind: str, count: int) -> list[float]:
@@ -164,8 +164,8 @@ def _serve(kind: str, count: int, answers: Any, stop: Any) -> None:
         actor("bench.say")(tell)
         actor("bench.nothing")(nothing)
     else:
-        dramatiq.actor(tell, actor_name="bench.say", queue_name=QUEUE, broker=broker)
-        dramatiq.actor(nothing, actor_name="bench.nothing", queue_name=QUEUE, broker=broker)
+        dramatiq.actor(actor_name="bench.say", queue_name=QUEUE, broker=broker)(tell)
+        dramatiq.actor(actor_name="bench.nothing", queue_name=QUEUE, broker=broker)(nothing)
     broker.emit_after("process_boot")
     worker = dramatiq.Worker(broker, queues={QUEUE}, worker_threads=THREADS)
     answers.put("ready")

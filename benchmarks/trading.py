@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import Figure
-from benchmarks.ground import ROOT, Ground, environment_of, say
+from benchmarks.ground import ROOT, Ground, say
 
 UNDER_WAY: Final = 8
 ROUNDS: Final = 3
@@ -32,7 +32,7 @@ REQUIREMENTS: Final = ROOT / "tests" / "brokerage" / "deriv" / "official_client_
 
 
 def run(ground: Ground) -> list[Figure]:
-    python = environment_of("deriv", _requirements())
+    python = ground.environment_of("deriv", _requirements())
     with _deployment(ground) as running, _opened() as seen:
         account = _account(running)
         _trade(account, seen, count=3)
@@ -46,7 +46,7 @@ def run(ground: Ground) -> list[Figure]:
                 bare_took += answer["took"]
             ours.append(_rate(account, seen, ground.seconds / 2))
             say(f"  {ours[-1]:.1f} trades a second, bare client {bare[-1] if bare else 0:.1f}")
-        took = _trade(account, seen, count=max(10, round(200 * ground.scale)))
+        took = _trade(account, seen, count=ground.count(200))
     beside: dict[str, Any] = {}
     if bare:
         beside = {
@@ -201,10 +201,14 @@ def _rate(account: Any, seen: Callable[[uuid.UUID], float], seconds: float) -> f
 def _bare(running: Any, python: list[str], turn: int, seconds: float) -> Any:
     """What Deriv's own client reaches with an account of its own."""
     account = running._simulator("PUT", f"accounts/bench-{turn}", json={"currency": "USD", "balance": "1000000", "is_demo": True}).json()  # fmt: skip
-    given = {"endpoint": f"{running.sim_url.replace('http', 'ws')}/websockets/v3?app_id=1234",
+    given = {"endpoint": running.sim_url.replace("http", "ws"),
              "token": account["token"], "seconds": seconds}  # fmt: skip
     done = subprocess.run(
-        [*python, str(SCRIPT), json.dumps(given)], capture_output=True, text=True, check=False
+        [*python, str(SCRIPT), json.dumps(given)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + 60,
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-600:])

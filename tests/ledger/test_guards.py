@@ -91,7 +91,9 @@ def test_a_posting_to_no_account_is_refused(ada: Account) -> None:
 
 
 def test_a_posting_to_no_entry_is_refused(ada: Account, ben: Account) -> None:
-    lines = f"(%(entry)s, {ada.pk}, 'USD', 1, 'debit', 7, 93), (%(entry)s, {ben.pk}, 'USD', 2, 'credit', 7, 7)"
+    lines = (
+        f"(%(entry)s, {ada.pk}, 'USD', 1, 'debit', 7, 93), (%(entry)s, {ben.pk}, 'USD', 2, 'credit', 7, 7)"
+    )
     with refused("another book or currency"):
         sql(f"{POSTING} VALUES {lines}", entry=2**40)
 
