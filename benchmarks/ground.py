@@ -31,11 +31,21 @@ class Ground:
     redis_url: str
     scale: float = 1.0
     """How long or how much is measured, against the usual; for trying a benchmark out."""
+    has_references: bool = True
+    """Whether other software may be installed to be measured beside ours."""
 
     @property
     def seconds(self) -> float:
         """How long a rate is measured."""
         return 8.0 * self.scale
+
+    def count(self, usual: int, least: int = 3) -> int:
+        """How often something is measured."""
+        return max(least, round(usual * self.scale))
+
+    def environment_of(self, name: str, requirements: str) -> list[str] | None:
+        """The Python of an environment with other software in it, made once; nothing where it cannot be had."""
+        return _environment_of(name, requirements) if self.has_references else None
 
     def binary(self, name: str) -> str:
         """A tool of the PostgreSQL that is measured, or of this machine.
@@ -83,13 +93,19 @@ def ground(scale: float = 1.0) -> Iterator[Ground]:
     """Servers that run, and Django set up on them; everything is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-bench-"))
     os.environ.update(DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
-                      DEMO_TRADERS="false", LOG_LEVEL="WARNING",
-                      DATABASE_URL=os.environ.get("BENCH_DATABASE_URL", ""), REDIS_URL=os.environ.get("BENCH_REDIS_URL", ""))  # fmt: skip
+                      DEMO_TRADERS="false", LOG_LEVEL="WARNING")  # fmt: skip
     from backoffice import embedded
     from backoffice.configuration import Configuration
 
     Configuration.model_config["env_file"] = None
-    embedded.ensure(folder, postgresql=not os.environ["DATABASE_URL"], redis=not os.environ["REDIS_URL"])
+    given = {name: os.environ.get(f"BENCH_{name}", "") for name in ("DATABASE_URL", "REDIS_URL")}
+    folder.chmod(0o711)
+    embedded.start(
+        folder, postgresql=not given["DATABASE_URL"], redis=not given["REDIS_URL"], dies_with_us=True
+    )
+    # Whoever is started finds the same servers.
+    os.environ["DATABASE_URL"] = given["DATABASE_URL"] or embedded.database_url(folder)
+    os.environ["REDIS_URL"] = given["REDIS_URL"] or embedded.redis_url(folder)
     try:
         import django
 
@@ -101,14 +117,12 @@ def ground(scale: float = 1.0) -> Iterator[Ground]:
 
         call_command("migrate", verbosity=0)
         world.reference()
-        # Whoever is started finds the same servers.
-        os.environ.update(DATABASE_URL=settings.DATABASE_URL, REDIS_URL=settings.REDIS_URL)
         yield Ground(folder, settings.DATABASE_URL, settings.REDIS_URL, scale)
     finally:
         from django.db import connections
 
         connections.close_all()
-        embedded.release(folder)
+        embedded.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -148,8 +162,7 @@ def _work(
         answers.put((False, f"{type(found).__name__}: {found}"))
 
 
-def environment_of(name: str, requirements: str) -> list[str] | None:
-    """The Python of an environment with other software in it, made once; nothing where it cannot be had here."""
+def _environment_of(name: str, requirements: str) -> list[str] | None:
     folder = ROOT / ".data" / "bench" / name
     python = folder / "bin" / "python"
     made = folder / "made-from"

@@ -6,6 +6,14 @@ with the same number of clients, without Python; what lies between the two is ou
 between two of 200 accounts by its own ``transfer_to``, in an environment and a database of its own on the same server.
 It keeps no event, no key and no guard against an overdraft.
 
+Where the time of a batch goes, by processor time on a busy machine in November 2026: per entry 85 µs in the server and
+50 in Python, 15 of it drawing the transfer. In the server: the trigger that proves sums, lines, books and stated balances
+24 (half of it the update of the balances), rows and indexes of entry and postings 19, its event 13, reading the call 8,
+walking the lines 8, locking the accounts 7, the trigger on entries 4, looking for keys 2. A batch over 200 accounts locks
+most of them until its commit is on the disk, so a second process helps by what Python takes and no more. Next would be: no
+second reading of what the function has just computed (a guard that the function can satisfy by its own sums), an event
+row with fewer indexes until it is sequenced, and two batches under way in one process.
+
 Not said: what a network between web and database would add to each of the three.
 """
 
@@ -19,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import Figure
-from benchmarks.ground import Ground, environment_of, in_processes, say
+from benchmarks.ground import Ground, in_processes, say
 
 ACCOUNTS = 200
 BATCH = 100
@@ -37,7 +45,7 @@ def run(ground: Ground) -> list[Figure]:
         say(f"  {count} processes: {ours[count]:.0f} posted, pgbench {theirs:.0f} a second")
         figures.append(Figure(f"`journal.post`, {count} process{'es' if count > 1 else ''}", ours[count], "entries/s",
                               "pgbench, the same statement", theirs, goal))  # fmt: skip
-    python = environment_of("hordak", HORDAK)
+    python = ground.environment_of("hordak", HORDAK)
     for count, goal in ((1, 4.0), (4, 2.5)):
         if python is None:
             say("  django-hordak cannot be installed here")
@@ -52,7 +60,24 @@ def run(ground: Ground) -> list[Figure]:
         )
     rate = sum(in_processes(post_many, 2, first, last, 0, ground.seconds))
     figures.append(Figure("the same spread, 2 processes", rate, "entries/s"))
+    figures.append(verified())
     return figures
+
+
+def verified() -> Figure:
+    """How fast `verify_ledger` recomputes everything that was posted."""
+    from ledger.verify import verify
+
+    begun, checks = time.perf_counter(), list(verify())
+    seconds = time.perf_counter() - begun
+    assert not [check for check in checks if check.found]
+    rows = sum(check.rows for check in checks)
+    return Figure(
+        "`verify_ledger`, all checks",
+        rows / seconds,
+        "rows/s",
+        note=f"{rows:,} rows read by {len(checks)} checks",
+    )
 
 
 def prepare() -> tuple[int, int, int]:

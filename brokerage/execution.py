@@ -248,4 +248,13 @@ def catch_up(account: TradingAccount, *, now: Clock) -> int:
 
 
 def _fresh(trade: Trade) -> Trade:
-    return Trade.objects.select_related("account__currency", "account__client", "instrument").get(pk=trade.pk)
+    known = (
+        "client",
+        "instrument",
+        "hold",
+        "account__currency",
+        "account__client",
+        "account__cash",
+        "account__stakes",
+    )
+    return Trade.objects.select_related(*known).get(pk=trade.pk)

@@ -99,8 +99,10 @@ def ask(link: str, call: str, arguments: Mapping[str, Any], *, deadline: float) 
             }
         )
         pushed = True
-        client.rpush(list_name(link), text)
-        client.expire(list_name(link), 120)
+        with client.pipeline(transaction=True) as pipe:
+            pipe.rpush(list_name(link), text)
+            pipe.expire(list_name(link), 120)
+            pipe.execute()
         answer = _listen(client, question, deadline + LISTEN_SECONDS)
         if answer is None:
             # Taking the question back proves that nobody has it: the list hands out each question once.

@@ -7,7 +7,6 @@ listener per worker process wakes the consumer of that queue at once; a slow pol
 
 import logging
 import threading
-import time
 from typing import Any, Final
 
 import redis
@@ -16,6 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.redis import _RedisConsumer as RedisConsumer
 from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import AgeLimit, Callbacks, Middleware, Retries, ShutdownNotifications, TimeLimit
+from redis.commands.core import Script
 
 from jobs.middleware import (
     Correlation,
@@ -82,33 +82,73 @@ class Bells:
 
 
 class BellConsumer(RedisConsumer):
-    """Fetches when the bell rings, and otherwise once per timeout."""
+    """Fetches when the bell rings, and otherwise once per timeout.
+
+    Once it has as many messages as it may have it fetches again when half of them are done: the workers have something
+    to do meanwhile, and one fetch brings many.
+    """
 
     broker: "BellBroker"
 
     def __init__(self, broker: "BellBroker", queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._bell = broker.bells.of(queue_name)
+        self._room = threading.Event()
 
     def __next__(self) -> MessageProxy | None:
         try:
-            if not self.message_cache and self.outstanding_message_count < self.prefetch:
+            if not self.message_cache and self._has_room():
                 self._bell.clear()  # before the fetch: what comes after it rings again
                 self.message_cache = self.broker.do_fetch(
                     self.queue_name, self.prefetch - self.outstanding_message_count
                 )
             if not self.message_cache:
-                # With enough messages at hand already, a bell could ring forever unheard: a short rest instead.
-                if self.outstanding_message_count < self.prefetch:
-                    self._bell.wait(self.timeout / 1000)
-                else:
-                    time.sleep(0.01)
+                self._rest()
                 return None
             message = Message.decode(self.message_cache.pop(0))
             self.queued_message_ids.add(message.message_id)
             return MessageProxy(message)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+    def _has_room(self) -> bool:
+        return bool(self.outstanding_message_count <= self.prefetch // 2)
+
+    def _rest(self) -> None:
+        """Until there is something to fetch or room for it. The bell may ring on and on while there is no room."""
+        self._room.clear()
+        (self._bell if self._has_room() else self._room).wait(self.timeout / 1000)
+
+    def ack(self, message: MessageProxy) -> None:
+        super().ack(message)  # type: ignore[no-untyped-call]
+        self._say_if_room()
+
+    def nack(self, message: MessageProxy) -> None:
+        super().nack(message)  # type: ignore[no-untyped-call]
+        self._say_if_room()
+
+    def _say_if_room(self) -> None:
+        if self._has_room():
+            self._room.set()
+
+
+class RingingScript(Script):
+    """Dramatiq's own script, which rings the bell of the queue it puts something on, in the same round trip."""
+
+    def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        command, queue_name = args[0], args[2]
+        if command != "enqueue":
+            return super().__call__(keys=keys, args=args, client=client)
+        pipe = self.registered_client.pipeline(transaction=False)
+        pipe.evalsha(self.sha, len(keys), *keys, *args)
+        pipe.publish(BELL, queue_name)
+        try:
+            return pipe.execute()[0]
+        except redis.exceptions.NoScriptError:
+            # A new Redis: it learns the script, and the bell, which rang for nothing, rings once more.
+            sent = super().__call__(keys=keys, args=args)
+            self.registered_client.publish(BELL, queue_name)
+            return sent
 
 
 class BellBroker(RedisBroker):
@@ -117,15 +157,11 @@ class BellBroker(RedisBroker):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.bells = Bells(self.client)
+        self.scripts["dispatch"] = RingingScript(self.client, self.scripts["dispatch"].script)
 
     @property
     def consumer_class(self) -> type[BellConsumer]:
         return BellConsumer
-
-    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
-        sent = super().enqueue(message, delay=delay)
-        self.client.publish(BELL, sent.queue_name)
-        return sent
 
     def close(self) -> None:
         self.bells.close()

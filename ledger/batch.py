@@ -1,6 +1,7 @@
 """Drafts on their way to the SQL function that posts them, and its answer on the way back."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC
 from types import MappingProxyType
 from typing import Any
@@ -20,10 +21,13 @@ from ledger.refusals import NothingToPost, refuse
 POST = "ledger_post_now"
 
 _SQL = """
-SELECT (x.answer).* FROM (SELECT {}(
-    %s::bigint[], %s::jsonb[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::bigint[],
+SELECT status, detail, entry_ids, replayed, line_posted, line_held,
+    CASE WHEN true = ANY (replayed) THEN entry_uuids::text[] END AS first_uuids
+FROM {}(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::date[], %s::text[], %s::uuid[],
+    %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::bigint[],
     %s::int[], %s::int[], %s::text[], %s::numeric[], %s::int[], %s::int[], %s::bigint[], %s::numeric[],
-    %s, %s, %s) AS answer OFFSET 0) x
+    %s, %s, %s)
 """
 
 
@@ -32,11 +36,10 @@ class Batch:
 
     def __init__(self) -> None:
         self.hashes: dict[str, tuple[int, str]] = {}
-        self.said: list[str] = []
-        self.uuids: list[str] = []
-        self.ats: list[str] = []
-        self.clients: list[str | None] = []
-        self.reverses: list[int | None] = []
+        # By entry: kind, reference, narration, business date, subject, public id, time, client, reversed entry.
+        self.entries: list[
+            tuple[str, str, str, str, str, str | None, UUID, str, UUID | None, int | None]
+        ] = []
         self.lines: list[tuple[int, int, str, str]] = []
         self.captures: list[tuple[int, int, int, str]] = []
 
@@ -63,50 +66,50 @@ class Batch:
             sorted(captures),
             reverses,
         )
-        place, first_hash = self.hashes.setdefault(key, (len(self.uuids), hashed))
+        place, first_hash = self.hashes.setdefault(key, (len(self.entries), hashed))
         if first_hash != hashed:
             refuse("key_reused", {})
-        if place < len(self.uuids):
+        if place < len(self.entries):
             return place
         number = place + 1
-        self.uuids.append(str(draft.uuid))
-        self.ats.append(checked_instant(draft.at))
-        self.clients.append(str(draft.client_id) if draft.client_id else None)
-        self.reverses.append(reverses)
+        day = draft.business_date or draft.at.astimezone(UTC).date()
+        self.entries.append(
+            (draft.kind, draft.reference, draft.narration, day.isoformat(), subject_type, subject_id,
+             draft.uuid, checked_instant(draft.at), draft.client_id, reverses)
+        )  # fmt: skip
         self.lines += [(number, *line) for line in lines]
         self.captures += [(number, account, hold, amount) for hold, account, amount in captures]
-        said = {
-            "kind": draft.kind,
-            "reference": draft.reference,
-            "narration": draft.narration,
-            "business_date": (draft.business_date or draft.at.astimezone(UTC).date()).isoformat(),
-            "subject_type": subject_type,
-            "subject_id": subject_id,
-        }
-        self.said.append(json.dumps(said))
         return place
 
     def send(self, by: By, *, dry_run: bool) -> list[Posted]:
         """Post them in one round trip, all or none. Raises what `journal.post` raises."""
         ids = sorted({line[1] for line in self.lines} | {capture[1] for capture in self.captures})
         places = {account: place for place, account in enumerate(ids, start=1)}
+        kinds, references, narrations, days, types, subjects, uuids, ats, clients, reverses = zip(
+            *self.entries, strict=True
+        )
         params = [
-            ids,
-            self.said,
-            self.uuids,
-            list(self.hashes),
-            [hashed for _, hashed in self.hashes.values()],
-            self.ats,
-            self.clients,
-            self.reverses,
-            [line[0] for line in self.lines],
-            [places[line[1]] for line in self.lines],
-            [line[2] for line in self.lines],
-            [line[3] for line in self.lines],
-            [capture[0] for capture in self.captures],
-            [places[capture[1]] for capture in self.captures],
-            [capture[2] for capture in self.captures],
-            [capture[3] for capture in self.captures],
+            _plain(ids),
+            _quoted(kinds),
+            _quoted(references),
+            _quoted(narrations),
+            _plain(days),
+            _quoted(types),
+            _plain(subjects),
+            _plain(uuids),
+            _quoted(self.hashes),
+            _plain(hashed for _, hashed in self.hashes.values()),
+            _plain(ats),
+            _plain(clients),
+            _plain(reverses),
+            _plain(line[0] for line in self.lines),
+            _plain(places[line[1]] for line in self.lines),
+            _plain(line[2] for line in self.lines),
+            _plain(line[3] for line in self.lines),
+            _plain(capture[0] for capture in self.captures),
+            _plain(places[capture[1]] for capture in self.captures),
+            _plain(capture[2] for capture in self.captures),
+            _plain(capture[3] for capture in self.captures),
             by.name,
             by.user_id,
             correlation.get(),
@@ -117,18 +120,19 @@ class Batch:
         return self._posted(answer, dry_run=dry_run)
 
     def _posted(self, answer: dict[str, Any], *, dry_run: bool) -> list[Posted]:
-        balances: list[dict[int, Balance]] = [{} for _ in self.uuids]
+        balances: list[dict[int, Balance]] = [{} for _ in self.entries]
         for line, posted, held in zip(self.lines, answer["line_posted"], answer["line_held"], strict=True):
             balances[line[0] - 1][line[1]] = Balance(posted, held)
+        first_uuids = answer["first_uuids"] or [None] * len(self.entries)
         return [
             Posted(
                 None if dry_run and not replayed else entry_id,
-                _uuid(public_id),
+                UUID(first_uuid) if replayed else entry[6],
                 replayed,
                 MappingProxyType(after),
             )
-            for entry_id, public_id, replayed, after in zip(
-                answer["entry_ids"], answer["entry_uuids"], answer["replayed"], balances, strict=True
+            for entry, entry_id, first_uuid, replayed, after in zip(
+                self.entries, answer["entry_ids"], first_uuids, answer["replayed"], balances, strict=True
             )
         ]
 
@@ -145,5 +149,15 @@ def _call(function: str, params: list[Any]) -> dict[str, Any]:
         return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
 
 
-def _uuid(value: UUID | str) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
+def _plain(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it, of numbers, ids and times: nothing in them needs a quote."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _quoted(values: Iterable[str]) -> str:
+    """An array of any texts as PostgreSQL reads it."""
+    return (
+        "{"
+        + ",".join(['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values])
+        + "}"
+    )

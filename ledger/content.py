@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from datetime import datetime
 from decimal import Decimal
@@ -14,11 +15,14 @@ Subject = tuple[str, uuid.UUID] | None
 
 LIMIT: Final = Decimal(10) ** 20
 KEY_LENGTH: Final = 200
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True)
+# What nearly every amount looks like; anything else is looked at in full.
+_PLAIN: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
 
 def content_hash(*parts: object) -> str:
     """SHA-256 of the parts as compact JSON; what differs in substance differs here."""
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(parts).encode()).hexdigest()
 
 
 def amount_text(amount: Decimal) -> str:
@@ -30,13 +34,15 @@ def amount_text(amount: Decimal) -> str:
     """
     if not isinstance(amount, Decimal):
         raise TypeError("An amount is a Decimal, never a float, an integer or a string.")
-    if not amount.is_finite():
-        raise InvalidAmount("An amount must be a finite number.")
-    if not 0 < amount < LIMIT:
-        raise InvalidAmount("An amount must be above zero and below 10^20.")
-    if amount.as_tuple().exponent < -40:  # type: ignore[operator]
-        raise InvalidAmount("That amount has too many decimals.")
-    text = f"{amount:f}"
+    text = str(amount)
+    if not (amount and _PLAIN.fullmatch(text)):
+        if not amount.is_finite():
+            raise InvalidAmount("An amount must be a finite number.")
+        if not 0 < amount < LIMIT:
+            raise InvalidAmount("An amount must be above zero and below 10^20.")
+        if amount.as_tuple().exponent < -40:  # type: ignore[operator]
+            raise InvalidAmount("That amount has too many decimals.")
+        text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -201,11 +201,17 @@ class Posting(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="postings", db_index=False)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="postings", db_index=False)
+    # Without constraints: the trigger that moves the balances refuses a posting whose entry or account is not there or
+    # of another book or currency, and neither can be deleted.
+    entry = models.ForeignKey(
+        Entry, on_delete=models.PROTECT, related_name="postings", db_index=False, db_constraint=False
+    )
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="postings", db_index=False, db_constraint=False
+    )
     currency = models.ForeignKey(
         "backoffice.Currency", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
-    )  # a trigger holds it equal to the account's, which is constrained
+    )
     line = models.PositiveSmallIntegerField()
     side = models.CharField(max_length=6, choices=Side)
     amount = AmountField()

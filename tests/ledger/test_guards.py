@@ -90,6 +90,31 @@ def test_a_posting_to_no_account_is_refused(ada: Account) -> None:
         write((ada, "USD", 1, "debit", "7", "93"), (2**40, "USD", 2, "credit", "7", "7"))
 
 
+def test_a_posting_to_no_entry_is_refused(ada: Account, ben: Account) -> None:
+    lines = (
+        f"(%(entry)s, {ada.pk}, 'USD', 1, 'debit', 7, 93), (%(entry)s, {ben.pk}, 'USD', 2, 'credit', 7, 7)"
+    )
+    with refused("another book or currency"):
+        sql(f"{POSTING} VALUES {lines}", entry=2**40)
+
+
+def test_every_account_of_a_statement_is_held_to_its_own_last_line(ada: Account, ben: Account) -> None:
+    with refused("balance after of account"):
+        write(
+            (ada, "USD", 1, "debit", "7", "93"),
+            (ben, "USD", 2, "credit", "7", "7"),
+            (ada, "USD", 3, "debit", "1", "93"),
+            (ben, "USD", 4, "credit", "1", "8"),
+        )
+    write(
+        (ada, "USD", 1, "debit", "7", "93"),
+        (ben, "USD", 2, "credit", "7", "7"),
+        (ada, "USD", 3, "debit", "1", "92"),
+        (ben, "USD", 4, "credit", "1", "8"),
+    )
+    assert (fresh(ada).posted, fresh(ben).posted) == (92, 8)
+
+
 def test_a_stated_balance_that_is_not_true_is_refused(ada: Account, ben: Account) -> None:
     with refused("balance after of account"):
         write((ada, "USD", 1, "debit", "7", "93"), (ben, "USD", 2, "credit", "7", "8"))
