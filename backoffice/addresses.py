@@ -53,10 +53,11 @@ def _plain(text: str) -> str:
 
 def _is_trusted(address: str) -> bool:
     return bool(address) and any(
-        ip_address(address) in net for net in _networks(settings.CONFIG.trusted_proxies)
+        ip_address(address) in net for net in networks(settings.CONFIG.trusted_proxies)
     )
 
 
 @lru_cache(maxsize=8)
-def _networks(listed: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def networks(listed: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """TRUSTED_PROXIES as it was set. :raises ValueError: if it lists what is no address or network."""
     return tuple(ip_network(one.strip(), strict=False) for one in listed.split(",") if one.strip())

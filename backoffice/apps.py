@@ -8,7 +8,10 @@ class BackofficeConfig(AppConfig):
     verbose_name = "Kernel"
 
     def ready(self) -> None:
-        from backoffice import states_document
+        from django.conf import settings
+
+        from backoffice import addresses, states_document
         from backoffice.state_diagrams import state_diagrams
 
+        addresses.networks(settings.CONFIG.trusted_proxies)  # what cannot be read is noticed now
         state_diagrams.register("mail", states_document.mail, order=10)

@@ -14,9 +14,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 # From the connection, or its last answer, to the end of the next request's headers.
 HEADER_SECONDS: Final = 10.0
-# How long a peer may leave unread what was sent to it, and how long it then has to see why it is cut off.
+# How long a peer may leave unread what was sent to it: an answer that may be large, a socket's messages, which are
+# small and can be had again from where they ended. A socket then has a moment to see why it is cut off.
 STALL_SECONDS: Final = 20.0
-GOODBYE_SECONDS: Final = 5.0
+STALLED_SOCKET_SECONDS: Final = 10.0
+GOODBYE_SECONDS: Final = 2.0
 TOO_SLOW: Final = 1008  # the close code of a socket that did not read
 
 
@@ -73,7 +75,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         super().pause_writing()
         self.transport.pause_reading()  # else its pings would be answered into the same full buffer
         if self._stalled is None:
-            self._stalled = self.loop.call_later(STALL_SECONDS, self._cut_off)
+            self._stalled = self.loop.call_later(STALLED_SOCKET_SECONDS, self._cut_off)
 
     def resume_writing(self) -> None:
         _stop(self._stalled)
@@ -105,14 +107,14 @@ class WebSocket(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.close":
-            self._leave()
+            self._leave(self.close_timeout)
 
-    def _leave(self) -> None:
+    def _leave(self, seconds: float = GOODBYE_SECONDS) -> None:
         """Let the peer have what is written, for a moment: closing alone waits for as long as it does not read."""
         if self._leaving is None and not self.disconnected:
             if self.close_timer is None:  # else the peer's own goodbye is awaited
                 self.transport.close()
-            self._leaving = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+            self._leaving = self.loop.call_later(seconds, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _stop(self._stalled, self._leaving)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from graphql import GraphQLError
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from backoffice import sessions
@@ -83,6 +84,12 @@ class Seat:
 
 class Handler(BaseGraphQLTransportWSHandler[dict[str, Any], None]):
     """The protocol, with limits, and with an answer for whatever is sent."""
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        if not isinstance(
+            error, WebSocketDisconnected
+        ):  # whoever leaves in the middle of a message is no defect
+            await super().handle_task_exception(error)
 
     async def handle_message(self, message: Any) -> None:
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -166,6 +166,12 @@ def test_a_limit_that_cannot_be_read_stops_the_process(text):
         limits.read(text)
 
 
+@pytest.mark.parametrize("text", ["proxy.example", "10.0.0.0/33", "10.0.0.1;10.0.0.2"])
+def test_a_proxy_that_cannot_be_read_stops_the_process(text):
+    with pytest.raises(ValueError, match="does not appear to be"):
+        addresses.networks(text)
+
+
 def test_limits_are_told_in_the_documentation():
     from backoffice.configuration import ROOT
 
