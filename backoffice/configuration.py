@@ -60,6 +60,31 @@ class Configuration(BaseSettings):
     cors_origins: str = Field(
         "", description="Comma-separated origins of client apps that may call the API from a browser."
     )
+    client_url: str = Field(
+        "",
+        description="Where links in mail lead: the client app's address. Unset: the reference client's, below PUBLIC_URL.",
+    )
+    email_url: str = Field(
+        "",
+        description="Mail server, as `smtps://user:password@host:465`, `smtp+tls://…:587` or `smtp://…:25`. Unset, in demo only: mail is written into the data folder.",
+    )
+    email_from: str = Field("Nexus <no-reply@localhost>", description="The sender of all mail.")
+    confirm_email: bool | None = Field(
+        None,
+        description="Whoever signs up confirms the e-mail address before logging in, and is not told whether it is known. Unset: on in production, off in demo.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Comma-separated addresses or networks of the proxies in front; only theirs is an `X-Forwarded-For` believed. Required in production.",
+    )
+    rate_limits: str = Field(
+        "",
+        description="Other limits than those in [api.md](api.md#limits), as `log_in_address=100/600` (tries in seconds), comma-separated; or `off`, never in production.",
+    )
+    sockets_per_address: int = Field(
+        200, description="WebSockets that one address may hold at a web process."
+    )
+    sockets_per_user: int = Field(20, description="WebSockets that one user may hold at a web process.")
     demo_opening_balance: Decimal = Field(
         Decimal("10000.00"), description="Opening balance of a new demo account, in USD."
     )
@@ -110,6 +135,12 @@ class Configuration(BaseSettings):
     refresh_token_days: int = Field(7, description="How long a refresh token is good for; each is used once.")
     graphql_introspection: bool | None = Field(
         None, description="Schema introspection and GraphiQL. Unset: on in demo, off in production."
+    )
+    graphql_documents: Path | None = Field(
+        None, description="Folder of further registered documents, one `.graphql` file each."
+    )
+    graphql_persisted_only: bool = Field(
+        False, description="Answer registered documents alone, asked for by their id."
     )
     metrics_token: str = Field("", description="Bearer token `/metrics` asks for. Required in production.")
     log_format: Literal["json", "text"] = Field(
@@ -206,6 +237,18 @@ class Configuration(BaseSettings):
             found.append(
                 "DERIV_REDIRECT_URLS has an address that is not https: codes could be read on the way. List https addresses."
             )
+        if not self.email_url:
+            found.append(
+                "EMAIL_URL is missing: nobody could confirm an address or reset a password. Set a mail server."
+            )
+        if not self.trusted_proxies:
+            found.append(
+                "TRUSTED_PROXIES is missing: all callers would look like the proxy in front, and share its limits. List its addresses."
+            )
+        if self.rate_limits.strip() == "off":
+            found.append(
+                "RATE_LIMITS is off: passwords could be guessed as fast as they are typed. Unset it."
+            )
         if not self.metrics_token:
             found.append(
                 "METRICS_TOKEN is missing: anyone could read the metrics. Set one and give it to the scraper."
@@ -241,7 +284,10 @@ def configuration() -> Configuration:
     if found.demo:
         found.secret_key = found.secret_key or _kept(found.data_dir / "secret_key", 48)
         found.field_keys = found.field_keys or _kept(found.data_dir / "field_key", 32)
+    if found.confirm_email is None:
+        found.confirm_email = not found.demo
     found.public_url = found.public_url or f"http://localhost:{found.port}"
+    found.client_url = found.client_url or f"{found.public_url}/client/"
     if found.demo and not found.deriv_redirect_urls:
         here = (found.public_url, f"http://localhost:{found.port}", f"http://127.0.0.1:{found.port}")
         found.deriv_redirect_urls = ",".join(f"{origin}/client/" for origin in dict.fromkeys(here))

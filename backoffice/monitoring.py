@@ -109,5 +109,7 @@ def _camel(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-documents.register("docs/alarms.yml", alarms, order=80)
-documents.register("docs/dashboard.json", dashboard, order=81)
+def register() -> None:
+    """The generated files; once, at start-up."""
+    documents.register("docs/alarms.yml", alarms, order=80)
+    documents.register("docs/dashboard.json", dashboard, order=81)

@@ -1,6 +1,7 @@
 """How a client app logs in and stays logged in: a short access token, and refresh tokens that are used once."""
 
 import hashlib
+import re
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -10,15 +11,16 @@ from typing import Any
 
 import jwt
 from django.conf import settings
-from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.db.models import QuerySet
 
-from backoffice import events
+from backoffice import events, hashing, mail
+from backoffice.addresses import network
 from backoffice.configuration import configuration
 from backoffice.database import uuid7
-from backoffice.errors import DomainError
+from backoffice.errors import DomainError, NotFound
 from backoffice.models import RefreshToken, Session, User
+from backoffice.wake import wake
 from backoffice.who import By
 
 
@@ -60,30 +62,81 @@ def log_in(
 ) -> tuple[User, Tokens]:
     """Start a session for a client's user. Every failure takes as long and says the same.
 
-    :raises BadCredentials: if the address is unknown, the password wrong, or the user may not log in here.
+    Where addresses are to be confirmed, whoever has not done so is refused like anybody else, and mailed a new link.
+
+    :raises BadCredentials: if the address is unknown, the password wrong, or the user may not log in here (yet).
+    :raises TooManyRequests: while too many passwords are being hashed.
     """
     user = User.objects.filter(email__iexact=email.strip()).first()
     if user is None:
-        make_password(
-            password
-        )  # costs what a wrong password costs, so that time does not tell who has an account
+        hashing.make(password)  # costs what a wrong one costs, so that time does not tell who has an account
         _failed(None, at)
         raise BadCredentials("E-mail address or password is wrong.")
-    right = check_password(password, user.password)
+    right = hashing.is_right(password, user.password)
     if not right or not user.is_active or user.kind != User.Kind.CLIENT:
         _failed(user, at)
+        raise BadCredentials("E-mail address or password is wrong.")
+    if settings.CONFIG.confirm_email and not user.email_verified:
+        _failed(user, at)
+        wake("mail.verify_email", user.pk)
         raise BadCredentials("E-mail address or password is wrong.")
     return user, start(user, at=at, agent=agent, address=address)
 
 
 def start(user: User, *, at: datetime, agent: str = "", address: str | None = None) -> Tokens:
     """A new session for a user whose identity is proven (by password, or by having just signed up)."""
+    device = _device(agent, address)
     with transaction.atomic():
+        known = list(Session.objects.filter(user=user).values_list("device", flat=True).distinct()[:200])
         session = Session.objects.create(
-            user=user, started_at=at, refreshed_at=at, agent=agent[:200], address=address or None
+            user=user,
+            started_at=at,
+            refreshed_at=at,
+            agent=agent[:200],
+            address=address or None,
+            device=device,
         )
         _record("user.logged_in", session, user, at)
+        if known and device not in known:
+            _record("user.new_device", session, user, at)
+            mail.queue(
+                "new_device", to=user, at=at, when=f"{at:%d %B %Y at %H:%M} UTC",
+                origin=address or "an unknown address", app=agent[:120] or "an app that did not say its name",
+            )  # fmt: skip
         return _issue(session, user, at)
+
+
+def _device(agent: str, address: str | None) -> str:
+    """An app, whatever its version, in a network: the same again is no new device."""
+    app = re.sub(r"[\d.]+", "", agent[:200])
+    return hashlib.sha256(f"{app}|{network(address or '')}".encode()).hexdigest()[:32]
+
+
+def live(user: User, *, at: datetime) -> QuerySet[Session]:
+    """The sessions a user is logged in with: not ended, and with a refresh token that is still good."""
+    since = at - timedelta(days=configuration().refresh_token_days)
+    return Session.objects.filter(user=user, ended_at=None, refreshed_at__gt=since).order_by("-id")
+
+
+def end(user: User, public_id: uuid.UUID, *, at: datetime) -> Session:
+    """End one of a user's own sessions, the present one or another. Twice is once. Locks its row.
+
+    :raises NotFound: if the user has no such session.
+    """
+    with transaction.atomic():
+        rows = Session.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
+        found = rows.filter(user=user, uuid=public_id).first()
+        if found is None:
+            raise NotFound("There is no such session.", field="id")
+        _end(found, Session.End.ENDED, at)
+    return found
+
+
+def end_all(user: User, *, end: str, at: datetime) -> None:
+    """End whatever a user is logged in with, in the caller's transaction. Locks the rows."""
+    rows = Session.objects.select_for_update(no_key=True, of=("self",)).select_related("user")
+    for session in rows.filter(user=user, ended_at=None).order_by("id"):
+        _end(session, end, at)
 
 
 def refresh(token: str, *, at: datetime) -> Tokens:
@@ -179,13 +232,10 @@ def prove(access: str, *, at: datetime) -> Proof:
 
     :raises TokenExpired, InvalidToken: as `authenticate`.
     """
+    claims = _claims(access)
     try:
-        claims: dict[str, Any] = jwt.decode(
-            access, settings.SECRET_KEY, algorithms=["HS256"],
-            options={"require": ["exp", "sid"], "verify_exp": False, "verify_iat": False}, audience="api",
-        )  # fmt: skip
         session_id, expires = uuid.UUID(claims["sid"]), int(claims["exp"])
-    except (jwt.InvalidTokenError, ValueError):
+    except (KeyError, ValueError):
         raise InvalidToken("This access token is not good. Log in again.") from None
     if expires <= at.timestamp():
         raise TokenExpired("The access token has expired. Refresh it.")
@@ -203,6 +253,23 @@ def good_of(ids: Iterable[int]) -> set[int]:
 def _good() -> QuerySet[Session]:
     """Sessions that have not ended, of users who may log in."""
     return Session.objects.filter(ended_at__isnull=True, user__is_active=True)
+
+
+def subject(access: str) -> str:
+    """Whose access token this is, by its signature alone: whether it is still good is not asked. Empty if not ours."""
+    return str(_claims(access).get("sub", ""))
+
+
+def _claims(access: str) -> dict[str, Any]:
+    """What a token of ours says; nothing if it is not ours."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            access, settings.SECRET_KEY, algorithms=["HS256"],
+            options={"require": ["exp", "sid"], "verify_exp": False, "verify_iat": False}, audience="api",
+        )  # fmt: skip
+    except jwt.InvalidTokenError:
+        return {}
+    return claims
 
 
 def _issue(session: Session, user: User, at: datetime) -> Tokens:

@@ -7,6 +7,7 @@ import dj_database_url
 from backoffice import embedded
 from backoffice.configuration import ROOT, configuration
 from backoffice.logs import logging_settings
+from backoffice.mail_server import mail_server
 from backoffice.masking import hide
 
 CONFIG = configuration()
@@ -18,6 +19,9 @@ CSRF_TRUSTED_ORIGINS = [CONFIG.public_url]
 CORS_ALLOWED_ORIGINS = CONFIG.origins
 CORS_URLS_REGEX = r"^/graphql/$"  # the API alone; the console never answers another origin
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-request-id"]
+CORS_ALLOW_METHODS = ["POST", "OPTIONS"]
+CORS_EXPOSE_HEADERS = ["retry-after", "x-request-id"]
+CORS_PREFLIGHT_MAX_AGE = 3600
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
@@ -50,6 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "backoffice.logs.CorrelationMiddleware",
+    "backoffice.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -114,7 +119,12 @@ if CONFIG.demo:  # served straight from the packages; whitenoise only wants the 
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        # In production each file has its content in its name, so browsers keep it for good.
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if CONFIG.demo
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
 WHITENOISE_USE_FINDERS = CONFIG.demo
 MEDIA_ROOT = CONFIG.data_dir / "files"
@@ -136,6 +146,14 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+EMAIL_BACKEND, MAIL_SERVER = mail_server(CONFIG.email_url)
+EMAIL_HOST, EMAIL_PORT = MAIL_SERVER.host, MAIL_SERVER.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER.user, MAIL_SERVER.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL_SERVER.is_tls, MAIL_SERVER.begins_tls
+EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = CONFIG.data_dir / "mail"
+DEFAULT_FROM_EMAIL = CONFIG.email_from
+
 DERIV_SIM_PORT = CONFIG.deriv_sim_port
 DERIV_SIM_DATA = CONFIG.data_dir / "deriv-simulator.sqlite3"
 
@@ -153,7 +171,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]  # e-mail is unique whatever its case, by a constraint Django cannot see into
 
 LOGGING = logging_settings(CONFIG.log_format, CONFIG.log_level)
-hide(CONFIG.secret_key, CONFIG.metrics_token, *CONFIG.field_keys.split(","))
+hide(CONFIG.secret_key, CONFIG.metrics_token, MAIL_SERVER.password, *CONFIG.field_keys.split(","))
 
 # ── the console ──────────────────────────────────────────────────────────────────────────────────────────────────
 

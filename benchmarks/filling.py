@@ -7,6 +7,7 @@ would have left them. The books then verify, and the event log is sequenced as a
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
 from django.test import override_settings
@@ -36,7 +37,7 @@ def fill(trades: int, *, told: int | None = None, clients: int = CLIENTS) -> Non
         cursor.execute(
             "SET LOCAL session_replication_role = replica; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '256MB'"
         )
-        values = {"many": trades, "told": told, "began": now - GAP * trades, "gap": GAP}
+        values: dict[str, Any] = {"many": trades, "told": told, "began": now - GAP * trades, "gap": GAP}
         cursor.execute(SCRIPT.read_text(), values)
         for table in ("brokerage_trade", "ledger_hold", "ledger_entry", "ledger_posting", "backoffice_event"):
             cursor.execute(

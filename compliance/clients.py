@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
-from backoffice import events, metrics
+from backoffice import events, hashing, mail, metrics, passwords
 from backoffice.errors import DomainError, InvalidInput
 from backoffice.models import Currency, User
 from backoffice.registry import Port
@@ -24,13 +24,6 @@ class EmailTaken(DomainError):
 
     code = "EMAIL_TAKEN"
     field = "email"
-
-
-class WeakPassword(InvalidInput):
-    """The password would be easy to guess."""
-
-    code = "WEAK_PASSWORD"
-    field = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +74,8 @@ def open_client(
     if not Currency.objects.filter(code=base_currency, is_active=True).exists():
         raise InvalidInput(f"“{base_currency[:12]}” is not a currency in use.", field="base_currency")
     user = User(email=email, full_name=f"{first_name} {last_name}", kind=User.Kind.CLIENT)
-    try:
-        validate_password(password, user)
-    except ValidationError as found:
-        raise WeakPassword(" ".join(found.messages)) from None
-    user.password = make_password(password)  # slow on purpose: before the transaction, not inside it
+    passwords.check_strength(password, user)
+    user.password = hashing.make(password)  # slow on purpose: before the transaction, not inside it
     try:
         with transaction.atomic():
             user.save(force_insert=True)
@@ -115,6 +105,29 @@ def open_client(
             raise EmailTaken("Somebody already logs in with this e-mail address.") from None
         raise
     return opening
+
+
+def sign_up(*, email: str, at: datetime, **given: Any) -> Opening | None:
+    """Open a client for a stranger who asks for it, and have them confirm their address by mail.
+
+    Where addresses must be confirmed first the answer is None, known or not: whoever has a log-in already is told so
+    by mail, and nothing else happens. Elsewhere a known address is refused. `given` is as for `open_client`.
+
+    :raises EmailTaken: if the address is in use, where nobody need confirm theirs.
+    :raises DomainError: as `open_client`.
+    """
+    must_confirm = settings.CONFIG.confirm_email
+    try:
+        opening = open_client(email=email, at=at, **given)
+    except EmailTaken:
+        if not must_confirm:
+            raise
+        user = User.objects.get(email__iexact=email.strip())
+        if user.kind == User.Kind.CLIENT and user.is_active:
+            mail.queue("already_a_client", to=user, at=at)
+        return None
+    passwords.mail_verification(opening.user, at=at)
+    return None if must_confirm else opening
 
 
 def _email(value: str) -> str:

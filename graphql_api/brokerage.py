@@ -15,7 +15,7 @@ from brokerage import accounts, offers, placing
 from brokerage import models as db
 from brokerage.models.trades import TradeQuerySet
 from brokerage.translation import instant
-from graphql_api import connections
+from graphql_api import connections, limits
 from graphql_api.types import Money, Problem, price
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
 
@@ -307,6 +307,7 @@ class Mutation:
         user = user_of(info)
         account = _account(info, input.account)
         placing.check_may_act(user, account)
+        limits.take_all(info, ("trade", str(account.client_id)))
         row = placing.place(
             account=account,
             symbol=input.symbol,
@@ -328,6 +329,7 @@ class Mutation:
         user = user_of(info)
         row = placing.of_user(user, id_of(id))
         placing.check_may_act(user, row.account)
+        limits.take_all(info, ("trade", str(row.account.client_id)))
         return TradeAnswer.of(placing.request_sale(row, by=By.user(user), at=timezone.now(), key=key))
 
     @strawberry.mutation(description="Take back a trade while it is queued. Asking again changes nothing.")
@@ -336,6 +338,7 @@ class Mutation:
         user = user_of(info)
         row = placing.of_user(user, id_of(id))
         placing.check_may_act(user, row.account)
+        limits.take_all(info, ("trade", str(row.account.client_id)))
         return TradeAnswer.of(placing.withdraw(row, by=By.user(user), at=timezone.now(), key=key))
 
 

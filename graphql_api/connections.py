@@ -13,6 +13,7 @@ from backoffice.errors import InvalidInput
 
 T = TypeVar("T")
 LARGEST_PAGE: Final = 100
+PAGE: Final = 20  # rows, unless told
 
 
 @strawberry.type
@@ -51,7 +52,7 @@ def paginate(
     """
     if first is not None and last is not None:
         raise InvalidInput("Give first or last, not both.", field="first")
-    size = first if first is not None else last if last is not None else 20
+    size = first if first is not None else last if last is not None else PAGE
     if not 0 <= size <= LARGEST_PAGE:
         raise InvalidInput(
             f"A page has 0 to {LARGEST_PAGE} rows.", field="last" if last is not None else "first"

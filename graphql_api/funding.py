@@ -12,7 +12,7 @@ from backoffice.who import By
 from brokerage import accounts, funding
 from brokerage import models as db
 from brokerage.models.funding import FundingQuerySet
-from graphql_api import connections
+from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
@@ -132,6 +132,7 @@ class Mutation:
         user = user_of(info)
         row = funding.of_user(user, id_of(id))
         accounts.check_may_act(user, row.client_id)
+        limits.take_all(info, ("fund", str(row.client_id)))
         row = funding.confirm(row, code=code, by=By.user(user), at=timezone.now())
         return FundingAnswer(funding=Funding.of(row))
 
@@ -145,4 +146,5 @@ def _acting(info: Info, given: strawberry.ID) -> tuple[User, db.TradingAccount]:
     user = user_of(info)
     row = accounts.of_user(user, id_of(given))
     accounts.check_may_act(user, row.client_id)
+    limits.take_all(info, ("fund", str(row.client_id)))
     return user, row

@@ -7,10 +7,12 @@ import strawberry
 from django.utils import timezone
 from strawberry.types import Info
 
-from backoffice import sessions
+from backoffice import addresses, sessions
 from backoffice.models import User
 from compliance import clients
 from compliance.models import Membership
+from graphql_api import limits
+from graphql_api.account import MailSent
 from graphql_api.types import Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, session_of, user_of
 
@@ -89,7 +91,7 @@ class SignUpInput:
     date_of_birth: date | None = None
 
 
-SignUpResult = Annotated[SignedIn | Problem, strawberry.union("SignUpResult")]
+SignUpResult = Annotated[SignedIn | MailSent | Problem, strawberry.union("SignUpResult")]
 LogInResult = Annotated[SignedIn | Problem, strawberry.union("LogInResult")]
 RefreshTokenResult = Annotated[Tokens | Problem, strawberry.union("RefreshTokenResult")]
 LogOutResult = Annotated[LoggedOut | Problem, strawberry.union("LogOutResult")]
@@ -106,12 +108,14 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation(
-        description="Become a client: a log-in, a client, and a demo account that opens in moments."
+        description="Become a client: a log-in, a client, and a demo account that opens in moments. `MailSent` where "
+        "the address must be confirmed before the first log-in; it is the same whether the address is known or not."
     )
     @problem_as_answer
     def sign_up(self, info: Info, input: SignUpInput) -> SignUpResult:
         now = timezone.now()
-        opening = clients.open_client(
+        limits.take_all(info, ("sign_up_address", limits.address_of(info)), ("sign_up_account", input.email))
+        opening = clients.sign_up(
             email=input.email,
             password=input.password,
             first_name=input.first_name,
@@ -120,18 +124,27 @@ class Mutation:
             date_of_birth=input.date_of_birth,
             at=now,
         )
+        if opening is None:
+            return MailSent.new()
         tokens = sessions.start(opening.user, at=now, **_device(info))
         return SignedIn(tokens=Tokens.of(tokens), me=Me.of(opening.user))
 
     @strawberry.mutation(description="Log in with e-mail address and password.")
     @problem_as_answer
     def log_in(self, info: Info, email: str, password: str) -> LogInResult:
+        address, account = limits.address_of(info), email.strip().lower()
+        pair = f"{account}|{address}"
+        limits.take_all(
+            info, ("log_in_account_address", pair), ("log_in_address", address), ("log_in_account", account)
+        )
         user, tokens = sessions.log_in(email=email, password=password, at=timezone.now(), **_device(info))
+        limits.forget("log_in_account_address", pair)
         return SignedIn(tokens=Tokens.of(tokens), me=Me.of(user))
 
     @strawberry.mutation(description="Swap a refresh token for new tokens. Each is good once.")
     @problem_as_answer
-    def refresh_token(self, refresh_token: str) -> RefreshTokenResult:
+    def refresh_token(self, info: Info, refresh_token: str) -> RefreshTokenResult:
+        limits.take_all(info, ("refresh_address", limits.address_of(info)))
         return Tokens.of(sessions.refresh(refresh_token, at=timezone.now()))
 
     @strawberry.mutation(description="End this session: its tokens stop working at once.")
@@ -145,5 +158,5 @@ def _device(info: Info) -> dict[str, Any]:
     request = info.context.request
     return {
         "agent": request.headers.get("User-Agent", ""),
-        "address": request.META.get("REMOTE_ADDR") or None,
+        "address": addresses.of(request) or None,
     }

@@ -4,37 +4,26 @@ import logging
 from typing import Any
 
 import strawberry
-from django.conf import settings
 from graphql import GraphQLError
-from strawberry.extensions import (
-    DisableIntrospection,
-    MaskErrors,
-    MaxAliasesLimiter,
-    MaxTokensLimiter,
-    ParserCache,
-    QueryDepthLimiter,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import MaskErrors
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import brokerage, funding, grants, kernel, subscriptions
+from graphql_api import account, brokerage, funding, grants, kernel, subscriptions
 from graphql_api.executor import Executor
+from graphql_api.preparation import Preparation
 
 log = logging.getLogger(__name__)
-MAX_DEPTH = 8
-MAX_ALIASES = 15
-MAX_TOKENS = 1500
+FAILED = "Something failed on our side."
 
 
 @strawberry.type
-class Query(kernel.Query, brokerage.Query, funding.Query):
+class Query(kernel.Query, account.Query, brokerage.Query, funding.Query):
     """What can be asked."""
 
 
 @strawberry.type
-class Mutation(kernel.Mutation, brokerage.Mutation, grants.Mutation, funding.Mutation):
+class Mutation(kernel.Mutation, account.Mutation, brokerage.Mutation, grants.Mutation, funding.Mutation):
     """What can be done."""
 
 
@@ -43,19 +32,17 @@ def _is_ours(error: GraphQLError) -> bool:
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
 
 
+def masked(error: GraphQLError) -> GraphQLError:
+    """An error as the caller gets it."""
+    return GraphQLError(FAILED, path=error.path) if _is_ours(error) else error
+
+
 def extensions() -> list[Any]:
-    """Limits before execution, caches for what is asked again, and no inner text of a defect to the outside."""
-    chosen: list[type[SchemaExtension] | SchemaExtension | Any] = [
-        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-        lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
-        lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
-        lambda: ParserCache(maxsize=500),
-        lambda: ValidationCache(maxsize=500),
-        lambda: MaskErrors(should_mask_error=_is_ours, error_message="Something failed on our side."),
+    """Everything is measured before it is executed, and no inner text of a defect leaves."""
+    return [
+        Preparation,
+        lambda: MaskErrors(should_mask_error=_is_ours, error_message=FAILED),
     ]
-    if not settings.CONFIG.graphql_introspection:
-        chosen.append(DisableIntrospection)
-    return chosen
 
 
 class Schema(strawberry.Schema):

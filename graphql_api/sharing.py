@@ -7,10 +7,12 @@ others send the same text under their own id (`Teller`).
 
 import dataclasses
 import json
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
 import strawberry
+from starlette.websockets import WebSocketDisconnect
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
@@ -81,7 +83,10 @@ class Teller:
         if known is None or self._operation is None:
             return False
         wire: Any = self._operation.handler.websocket
-        await wire.ws.send_text(_next(self._operation.id, known[1]))
+        with suppress(
+            WebSocketDisconnect
+        ):  # whoever left is noticed where the socket is read, which ends this
+            await wire.ws.send_text(_next(self._operation.id, known[1]))
         return True
 
 

@@ -8,6 +8,7 @@ import strawberry
 from backoffice.errors import DomainError
 from backoffice.models import Currency
 from backoffice.money import quantum
+from backoffice.throttle import TooManyRequests
 
 _exponents: dict[str, int] = {}
 _read_at = 0.0
@@ -41,10 +42,16 @@ class Problem:
     code: str = strawberry.field(description="Permanent; apps switch on it.")
     message: str = strawberry.field(description="Safe to show to the person who asked.")
     field: str | None = strawberry.field(description="The argument at fault, if there is one.")
+    retry_after_seconds: int | None = strawberry.field(
+        default=None, description="Of `TOO_MANY_REQUESTS`: when to come back."
+    )
 
     @staticmethod
     def of(refusal: DomainError) -> "Problem":
-        return Problem(code=refusal.code, message=refusal.message, field=camel(refusal.field))
+        wait = refusal.wait_seconds if isinstance(refusal, TooManyRequests) else None
+        return Problem(
+            code=refusal.code, message=refusal.message, field=camel(refusal.field), retry_after_seconds=wait
+        )
 
 
 def camel(name: str | None) -> str | None:

@@ -104,7 +104,9 @@ def problem_as_error(resolver: Callable[P, R]) -> Callable[P, R]:
 def as_error(refusal: DomainError) -> GraphQLError:
     """A refusal as a GraphQL error, with its code (and field) in the extensions."""
     problem = Problem.of(refusal)
-    extensions: dict[str, Any] = {"code": problem.code}
+    extensions: dict[str, Any] = {"code": problem.code, **getattr(refusal, "extensions", {})}
     if problem.field:
         extensions["field"] = problem.field
+    if problem.retry_after_seconds is not None:
+        extensions["retryAfterSeconds"] = problem.retry_after_seconds
     return GraphQLError(problem.message, extensions=extensions)

@@ -45,6 +45,7 @@ def _make_environment() -> None:
         os.environ["NEXUS_TEST_REDIS"] = os.environ.get("REDIS_URL") or embedded.redis_url(data_dir)
     number = int(WORKER.removeprefix("gw")) + 2 if WORKER else 1
     os.environ["REDIS_URL"] = _with_database(os.environ["NEXUS_TEST_REDIS"], number)
+    os.environ["RATE_LIMITS"] = "off"  # the tests of limits set their own
     os.environ["DJANGO_SETTINGS_MODULE"] = "backoffice.settings"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     del os.environ[

@@ -74,6 +74,9 @@ class Running:
             "PORT": str(self.port),
             "DERIV_SIM_PORT": str(self.sim_port),
             "DEMO_TRADERS": "false",
+            "RATE_LIMITS": "off",  # many clients call from this one address
+            "SOCKETS_PER_ADDRESS": "6000",
+            "SOCKETS_PER_USER": "6000",
             "VENUE_TIMEOUT_SECONDS": "3",
             "DJANGO_SETTINGS_MODULE": "backoffice.settings",
         }

@@ -10,4 +10,13 @@ An app's console is its own `admin` module or package, which Django imports at s
 from django.apps import apps
 
 if apps.models_ready:  # Django's autodiscovery; anybody else asks for a module by name
-    from backoffice.admin import currencies, events, health_page, people, roles, unfinished, watched  # noqa: F401
+    from backoffice.admin import (  # noqa: F401
+        currencies,
+        events,
+        health_page,
+        mails,
+        people,
+        roles,
+        unfinished,
+        watched,
+    )

@@ -258,5 +258,9 @@ for _name, _words in {
     "user.logged_out": "Logged out",
     "user.log_in_failed": "A log-in failed",
     "user.session_closed": "Session closed by staff",
+    "user.new_device": "Logged in from a new device",
+    "user.password_reset_requested": "Asked for a new password",
+    "user.password_reset": "Password reset by a mailed link",
+    "user.email_verified": "E-mail address confirmed",
 }.items():
     ports.words.register(_name, _words)

@@ -21,6 +21,9 @@ SAFE: dict[str, Any] = {
     "public_url": "https://office.example",
     "deriv_url": "wss://venue.example/websockets/v3",
     "metrics_token": "m" * 32,
+    "trusted_proxies": "10.0.0.0/8",
+    "rate_limits": "",
+    "email_url": "smtps://user:secret@mail.example:465",
 }
 
 
@@ -44,6 +47,9 @@ def test_a_safe_production_has_no_dangers() -> None:
         ("deriv_url", "", "DERIV_URL"),
         ("deriv_redirect_urls", "https://app.example/,http://app.example/", "DERIV_REDIRECT_URLS"),
         ("metrics_token", "", "METRICS_TOKEN"),
+        ("trusted_proxies", "", "TRUSTED_PROXIES"),
+        ("rate_limits", "off", "RATE_LIMITS"),
+        ("email_url", "", "EMAIL_URL"),
     ],
 )
 def test_each_danger_is_refused_with_one_sentence_that_names_the_setting(

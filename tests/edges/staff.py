@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 import fixtures
+from backoffice import mail
 from backoffice.models import Currency, Event, Session, User
 from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Funding, Instrument, MarkupReport
@@ -80,6 +81,7 @@ def everything() -> dict[type[Model], Model]:
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
         Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
+        mail.queue("already_a_client", to=opening.user, at=now),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
         Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),

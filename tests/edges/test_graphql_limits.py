@@ -15,7 +15,7 @@ from tests.edges.api import App
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data")]
 # What a stranger may do; everything else asks who they are.
-OPEN_TO_ALL = {"signUp", "logIn", "refreshToken"}
+OPEN_TO_ALL = {"signUp", "logIn", "refreshToken", "requestPasswordReset", "resetPassword", "verifyEmail"}
 
 
 def sample(of):

@@ -5,7 +5,7 @@ from typing import Any
 import uvicorn
 from django.core.management.base import BaseCommand
 
-from backoffice import metrics
+from backoffice import metrics, serving
 from backoffice.configuration import configuration
 
 
@@ -16,6 +16,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         config = configuration()
         metrics.write_in_background()
+        serving.allow_many_files()
         uvicorn.run(
             "backoffice.asgi:application",
             host=config.host,
@@ -23,8 +24,14 @@ class Command(BaseCommand):
             log_config=None,
             access_log=False,  # the correlation middleware logs each request, without its query string
             server_header=False,
-            ws_max_size=1024 * 1024,
+            proxy_headers=False,  # who is believed stands in TRUSTED_PROXIES: see `backoffice.addresses`
+            http=serving.Http,
+            ws=serving.WebSocket,
+            ws_max_size=256 * 1024,
             ws_per_message_deflate=False,  # messages are small; compressing costs more than sending, and memory per socket
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
+            backlog=2048,
             timeout_graceful_shutdown=5,
             lifespan="on",
         )

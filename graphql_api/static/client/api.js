@@ -15,10 +15,13 @@ const api = (() => {
     sessionStorage.removeItem("tokens");
   }
 
-  async function post(query, variables) {
+  // Everything asked is registered with the server: only its id travels, and the server need not read it again.
+  const documents = JSON.parse(document.body.dataset.documents);
+
+  async function post(name, variables) {
     const headers = { "Content-Type": "application/json" };
     if (kept.access) headers.Authorization = `Bearer ${kept.access}`;
-    const answer = await fetch("/graphql/", { method: "POST", headers, body: JSON.stringify({ query, variables }) });
+    const answer = await fetch("/graphql/", { method: "POST", headers, body: JSON.stringify({ documentId: documents[name], variables }) });
     return answer.json();
   }
 
@@ -28,7 +31,7 @@ const api = (() => {
 
   let renewing = null; // one renewal for all who need it: a refresh token is good once
   function renew() {
-    renewing ||= post("mutation($t: String!) { refreshToken(refreshToken: $t) { ... on Tokens { accessToken refreshToken } ... on Problem { code } } }", { t: kept.refresh })
+    renewing ||= post("RefreshToken", { token: kept.refresh })
       .then((answer) => {
         const tokens = answer.data && answer.data.refreshToken;
         if (!tokens || tokens.code) throw new Error("Log in again.");
@@ -39,18 +42,18 @@ const api = (() => {
   }
 
   // The one field asked for; a problem of the union is returned like any other answer.
-  async function ask(query, variables = {}) {
-    let answer = await post(query, variables);
+  async function ask(name, variables = {}) {
+    let answer = await post(name, variables);
     if (codeOf(answer) === "TOKEN_EXPIRED" && kept.refresh) {
       await renew();
-      answer = await post(query, variables);
+      answer = await post(name, variables);
     }
     if (answer.errors) throw Object.assign(new Error(answer.errors[0].message), { code: codeOf(answer) });
     return Object.values(answer.data)[0];
   }
 
   // A subscription that comes back by itself; `variables()` says where to resume. Returns how to stop it.
-  function follow(query, variables, onNext, onLink) {
+  function follow(name, variables, onNext, onLink) {
     let stopped = false, socket = null, pause = 500;
     function open() {
       socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/graphql/", "graphql-transport-ws");
@@ -61,7 +64,7 @@ const api = (() => {
         if (message.type === "connection_ack") {
           pause = 500;
           onLink(true);
-          say({ id: "1", type: "subscribe", payload: { query, variables: variables() } });
+          say({ id: "1", type: "subscribe", payload: { documentId: documents[name], variables: variables() } });
         } else if (message.type === "ping") say({ type: "pong" });
         else if (message.type === "next" && message.payload.data) onNext(Object.values(message.payload.data)[0]);
         else socket.close();
@@ -71,7 +74,7 @@ const api = (() => {
         onLink(false);
         await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random())));
         pause = Math.min(pause * 2, 15000);
-        try { await ask("{ me { id } }"); } catch { /* offline, or logged out: the next round tells */ }
+        try { await ask("Me"); } catch { /* offline, or logged out: the next round tells */ }
         if (!stopped) open();
       };
     }

@@ -2,9 +2,6 @@
 "use strict";
 
 const $ = (selector) => document.querySelector(selector);
-const TRADE = `id state isFinal version side why stake { amount currency } profit { amount } payout { amount }
-  instrument { name symbol } duration durationUnit placedAt problem`;
-const SIGNED_IN = "... on SignedIn { tokens { accessToken refreshToken } me { name } } ... on Problem { code message field }";
 const STATES = { QUEUED: "queued", SUBMITTING: "buying", UNCERTAIN: "being checked", OPEN: "open", WON: "won", LOST: "lost",
   SOLD: "sold", REFUNDED: "refunded", DENIED: "denied", REJECTED: "rejected", WITHDRAWN: "withdrawn", NEVER_PLACED: "not placed" };
 const trades = new Map();
@@ -36,42 +33,67 @@ async function submit(form, work) {
   }
 }
 
-function enter(form, query, input) {
+function enter(form, document, input) {
   return submit(form, async (given) => {
-    const answer = await api.ask(query, input(given));
-    if (!answer.code) { api.keep(answer.tokens); await openFloor(); }
+    const answer = await api.ask(document, input(given));
+    if (answer.tokens) { api.keep(answer.tokens); await openFloor(); }
+    else if (answer.message) problem(form, answer); // refused, or a mail is on its way
     return answer;
   });
 }
 
 $("#sign-up").addEventListener("submit", (event) => {
   event.preventDefault();
-  enter(event.target, `mutation($input: SignUpInput!) { signUp(input: $input) { ${SIGNED_IN} } }`, (given) => ({ input: given }));
+  enter(event.target, "SignUp", (given) => ({ input: given }));
 });
 $("#log-in").addEventListener("submit", (event) => {
   event.preventDefault();
-  enter(event.target, `mutation($email: String!, $password: String!) { logIn(email: $email, password: $password) { ${SIGNED_IN} } }`, (given) => given);
+  enter(event.target, "LogIn", (given) => given);
 });
+$("#forgot").addEventListener("click", async () => {
+  const form = $("#log-in");
+  const answer = await api.ask("RequestPasswordReset", { email: form.elements.email.value }).catch((error) => error);
+  problem(form, answer);
+});
+$("#reset").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit(event.target, async (given) => {
+    const answer = await api.ask("ResetPassword", { token: mailed.get("reset"), password: given.password });
+    if (answer.reset) { event.target.hidden = true; problem($("#log-in"), { message: "Log in with your new password." }); }
+    return answer;
+  });
+});
+
+// A mailed link carries its token behind the #, which no server sees and no log keeps; it is taken out at once.
+const mailed = new URLSearchParams(location.hash.slice(1));
+if (mailed.has("reset") || mailed.has("verify")) history.replaceState(null, "", location.pathname);
+$("#reset").hidden = !mailed.has("reset");
+if (mailed.has("verify")) {
+  api.ask("VerifyEmail", { token: mailed.get("verify") })
+    .then((answer) => problem($("#log-in"), answer.verified ? { message: "Your address is confirmed." } : answer))
+    .catch((error) => problem($("#log-in"), error));
+}
+
 $("#log-out").addEventListener("click", async () => {
   if (stopFollowing) stopFollowing();
-  try { await api.ask("mutation { logOut { ... on LoggedOut { loggedOut } ... on Problem { code } } }"); } finally {
+  try { await api.ask("LogOut"); } finally {
     api.forget();
     location.reload();
   }
 });
 
 async function openFloor() {
-  const me = await api.ask("{ me { name } }");
-  const instruments = await api.ask("{ instruments { symbol name } }");
+  const me = await api.ask("Me");
+  const instruments = await api.ask("Instruments");
   $("#name").textContent = me.name;
   $("#place").elements.symbol.replaceChildren(...instruments.map((row) => new Option(row.name, row.symbol, false, row.symbol === "R_100")));
   $("#door").hidden = true;
   $("#floor").hidden = $("#who").hidden = false;
-  const page = await api.ask(`{ trades(first: 20) { edges { node { ${TRADE} } } } }`);
+  const page = await api.ask("Trades", { first: 20 });
   for (const edge of page.edges) trades.set(edge.node.id, edge.node);
   draw();
   stopFollowing = api.follow(
-    `subscription($after: String) { tradeChanges(after: $after) { cursor event trades { ${TRADE} } } }`,
+    "TradeChanges",
     () => ({ after: cursor }),
     (change) => {
       cursor = change.cursor;
@@ -86,7 +108,7 @@ async function openFloor() {
 }
 
 async function showAccount() {
-  const rows = await api.ask("{ tradingAccounts { id state why kind loginId isDefault currency balance { amount } held { amount } } }");
+  const rows = await api.ask("TradingAccounts");
   drawAccounts(rows);
   account = rows.find((row) => row.isDefault) || rows[0];
   if (!account) return;
@@ -117,16 +139,14 @@ function drawAccounts(rows) {
 }
 
 async function useAccount(row) {
-  const answer = await api.ask(
-    "mutation($id: ID!) { setDefaultAccount(account: $id) { ... on TradingAccountAnswer { account { id } } ... on Problem { code message } } }", { id: row.id });
+  const answer = await api.ask("SetDefaultAccount", { id: row.id });
   $("#link-problem").textContent = answer.code ? answer.message : "";
   await showAccount();
 }
 
 $("#link-deriv").addEventListener("click", async (event) => {
   event.target.disabled = true;
-  const answer = await api.ask(
-    "mutation($input: BeginDerivLinkInput!) { beginDerivLink(input: $input) { ... on DerivLinkBegun { url } ... on Problem { code message } } }",
+  const answer = await api.ask("BeginDerivLink",
     { input: { redirectUrl: location.origin + location.pathname } }).catch((error) => ({ code: "ERROR", message: error.message }));
   event.target.disabled = false;
   $("#link-problem").textContent = answer.code ? answer.message : "";
@@ -140,9 +160,7 @@ async function comeBack() {
   history.replaceState(null, "", location.pathname);
   if (!brought.has("code")) { $("#link-problem").textContent = "Deriv linked nothing: you said no there."; return; }
   $("#linked").textContent = "Linking your accounts…";
-  const answer = await api.ask(
-    `mutation($input: CompleteDerivLinkInput!) { completeDerivLink(input: $input) {
-      ... on DerivLinked { accounts { loginId } skipped } ... on Problem { code message } } }`,
+  const answer = await api.ask("CompleteDerivLink",
     { input: { state: brought.get("state"), code: brought.get("code") } }).catch((error) => ({ code: "ERROR", message: error.message }));
   $("#link-problem").textContent = answer.code ? answer.message : "";
   $("#linked").textContent = answer.code ? "" : [`Linked: ${answer.accounts.map((row) => row.loginId).join(", ")}.`, ...answer.skipped].join(" ");
@@ -155,8 +173,7 @@ function askPrice() {
   const mine = ++questions;
   offerTimer = setTimeout(async () => {
     const { symbol, side, stake, duration, durationUnit } = values($("#place"));
-    const answer = await api.ask(
-      "query($input: TradeTermsInput!) { proposal(input: $input) { ... on Proposal { payout { amount currency } spot } ... on Problem { code message field } } }",
+    const answer = await api.ask("Proposal",
       { input: { symbol, side, stake, duration: Number(duration), durationUnit } },
     ).catch((error) => error);
     if (mine !== questions) return;
@@ -169,8 +186,7 @@ $("#place").addEventListener("submit", (event) => {
   event.preventDefault();
   submit(event.target, async ({ symbol, side, stake, duration, durationUnit }) => {
     const input = { symbol, side, stake, duration: Number(duration), durationUnit, key: key() };
-    const answer = await api.ask(
-      `mutation($input: PlaceTradeInput!) { placeTrade(input: $input) { ... on TradeAnswer { trade { ${TRADE} } } ... on Problem { code message field } } }`, { input });
+    const answer = await api.ask("PlaceTrade", { input });
     if (answer.trade) { trades.set(answer.trade.id, answer.trade); draw(); }
     return answer;
   });
@@ -178,9 +194,7 @@ $("#place").addEventListener("submit", (event) => {
 
 async function sell(trade, button) {
   button.disabled = true;
-  const answer = await api.ask(
-    `mutation($id: ID!, $key: String!) { sellTrade(id: $id, key: $key) { ... on TradeAnswer { trade { ${TRADE} } } ... on Problem { code message } } }`,
-    { id: trade.id, key: key() });
+  const answer = await api.ask("SellTrade", { id: trade.id, key: key() });
   if (answer.code) $("#place .problem").textContent = answer.message;
 }
 
