@@ -33,6 +33,7 @@ class Http(HttpToolsProtocol):
 
     _asking: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _running: Any = None  # the request being answered
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -51,12 +52,12 @@ class Http(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         async def careful(scope: Any, receive: Any, send: Any) -> None:
             async def send_while_open(message: Any) -> None:
-                # Else only the last of several requests on a connection learns that it has ended.
                 cycle.disconnected = cycle.disconnected or self.transport.is_closing()
                 await send(message)
 
             await app(scope, receive, send_while_open)
 
+        self._running = cycle
         super()._start_asgi_task(cycle, careful)
 
     def pause_writing(self) -> None:
@@ -69,6 +70,10 @@ class Http(HttpToolsProtocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if (
+            self._running is not None
+        ):  # of several requests on a connection only the last would learn of its end
+            self._running.disconnected = True
         _stop(self._asking, self._stalled)
         super().connection_lost(exc)
 
