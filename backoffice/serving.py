@@ -33,6 +33,7 @@ class Http(HttpToolsProtocol):
 
     _asking: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _running: Any = None  # the request being answered
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -48,6 +49,17 @@ class Http(HttpToolsProtocol):
         self._asking = None
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        async def careful(scope: Any, receive: Any, send: Any) -> None:
+            async def send_while_open(message: Any) -> None:
+                cycle.disconnected = cycle.disconnected or self.transport.is_closing()
+                await send(message)
+
+            await app(scope, receive, send_while_open)
+
+        self._running = cycle
+        super()._start_asgi_task(cycle, careful)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalled = self.loop.call_later(STALL_SECONDS, self.transport.abort)
@@ -58,6 +70,10 @@ class Http(HttpToolsProtocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if (
+            self._running is not None
+        ):  # of several requests on a connection only the last would learn of its end
+            self._running.disconnected = True
         _stop(self._asking, self._stalled)
         super().connection_lost(exc)
 
@@ -103,6 +119,14 @@ class WebSocket(WebSocketsSansIOProtocol):
     def handle_close(self, event: Any) -> None:
         super().handle_close(event)
         self._leave()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        # A connection that has ended is not read any further: the event loop takes that for a mistake of ours.
+        if self.read_paused and self.queue.empty() and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return message
 
     async def send(self, message: Any) -> None:
         await super().send(message)
