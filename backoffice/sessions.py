@@ -166,7 +166,8 @@ def authenticate(access: str, *, at: datetime) -> Session:
         raise InvalidToken("This access token is not good. Log in again.") from None
     if expires <= at.timestamp():
         raise TokenExpired("The access token has expired. Refresh it.")
-    session = Session.objects.select_related("user").filter(uuid=session_id, ended_at__isnull=True).first()
+    rows = Session.objects.select_related("user", "viewed").exclude(kind=Session.Kind.CONSOLE)
+    session = rows.filter(uuid=session_id, ended_at__isnull=True).first()
     if session is None or not session.user.is_active:
         raise InvalidToken("This session has ended. Log in again.")
     return session
@@ -175,12 +176,6 @@ def authenticate(access: str, *, at: datetime) -> Session:
 def _issue(session: Session, user: User, at: datetime) -> Tokens:
     config = configuration()
     expires_at = at + timedelta(minutes=config.access_token_minutes)
-    claims = {
-        "sid": str(session.uuid),
-        "sub": str(user.uuid),
-        "aud": "api",
-        "exp": int(expires_at.timestamp()),
-    }
     token = secrets.token_urlsafe(32)
     RefreshToken.objects.create(
         session=session,
@@ -188,7 +183,18 @@ def _issue(session: Session, user: User, at: datetime) -> Tokens:
         issued_at=at,
         expires_at=at + timedelta(days=config.refresh_token_days),
     )
-    return Tokens(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"), token, expires_at)
+    return Tokens(access_token(session, expires_at=expires_at), token, expires_at)
+
+
+def access_token(session: Session, *, expires_at: datetime) -> str:
+    """A token that speaks for a session over the API until then, as long as the session is open."""
+    claims = {
+        "sid": str(session.uuid),
+        "sub": str(session.user.uuid),
+        "aud": "api",
+        "exp": int(expires_at.timestamp()),
+    }
+    return jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256")
 
 
 def _digest(token: str) -> str:

@@ -20,6 +20,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from graphql_api import brokerage, funding, grants, kernel, subscriptions
+from graphql_api.view_only import ViewOnly
 
 log = logging.getLogger(__name__)
 MAX_DEPTH = 8
@@ -48,6 +49,7 @@ def extensions() -> list[Any]:
         lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
         lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
+        ViewOnly,
         lambda: ParserCache(maxsize=500),
         lambda: ValidationCache(maxsize=500),
         lambda: MaskErrors(should_mask_error=_is_ours, error_message="Something failed on our side."),

@@ -12,13 +12,13 @@ from strawberry.types import Info
 
 from backoffice import sessions
 from backoffice.errors import DomainError, InvalidInput, NotFound
-from backoffice.models import Event, User
+from backoffice.models import Event, Session, User
 from backoffice.secrets import UnreadableSecret, seal, unseal
 from brokerage import models as db
 from compliance.models import Client
-from graphql_api import live
+from graphql_api import live, view_only
 from graphql_api.brokerage import Trade, TradeState, id_of, trades_with_relations
-from graphql_api.viewer import NotAuthenticated, as_error
+from graphql_api.viewer import NotAuthenticated, as_error, person
 
 PRESENT: Final = "present"
 BATCH: Final = 200
@@ -106,8 +106,15 @@ async def _user(info: Info) -> User:
     """Who listens. :raises NotAuthenticated, TokenExpired, InvalidToken: if nobody, not any more, or not ours."""
     if not info.context["token"]:
         raise NotAuthenticated("Log in first: send `authorization` with connection_init.")
-    session = await live.read(sessions.authenticate, info.context["token"], at=timezone.now())
-    return session.user
+    return await live.read(_person, info.context)
+
+
+def _person(context: dict[str, Any]) -> User:
+    session = sessions.authenticate(context["token"], at=timezone.now())
+    if session.kind == Session.Kind.VIEW and not context.get("noted"):
+        context["noted"] = True
+        view_only.note(session, "tradeChanges")
+    return person(session)
 
 
 def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[_Step], Any]:

@@ -12,6 +12,7 @@ from strawberry.django.views import GraphQLView
 from graphql_api.schema import schema
 
 LARGEST_BODY = 256 * 1024
+CLIENT_PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # no cookie speaks for anybody here: the token is in a header
@@ -40,5 +41,5 @@ view = ApiView.as_view(schema=schema, allow_queries_via_get=False)
 def client_page(request: HttpRequest) -> HttpResponse:
     """The reference client: plain HTML and JavaScript over the public API, and nothing else."""
     answer = render(request, "client/index.html")
-    answer["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    answer["Content-Security-Policy"] = CLIENT_PAGE_POLICY
     return answer

@@ -10,4 +10,4 @@ An app's console is its own `admin` module or package, which Django imports at s
 from django.apps import apps
 
 if apps.models_ready:  # Django's autodiscovery; anybody else asks for a module by name
-    from backoffice.admin import currencies, events, people, roles, unfinished, watched  # noqa: F401
+    from backoffice.admin import access_log, currencies, events, people, roles, unfinished, watched  # noqa: F401

@@ -44,6 +44,7 @@ def test_a_safe_production_has_no_dangers() -> None:
         ("deriv_url", "", "DERIV_URL"),
         ("deriv_redirect_urls", "https://app.example/,http://app.example/", "DERIV_REDIRECT_URLS"),
         ("metrics_token", "", "METRICS_TOKEN"),
+        ("staff_second_factor", False, "STAFF_SECOND_FACTOR"),
     ],
 )
 def test_each_danger_is_refused_with_one_sentence_that_names_the_setting(
