@@ -146,3 +146,11 @@ def test_roles_people_and_passwords_are_edited_only_by_who_proved_themself():
     assert (user.password, role.name, list(user.groups.all())) == before
     # A client's person has no rights to speak of.
     assert "Prove that" not in browser.get(staff.page(world.client().user, "edit")).content.decode()
+
+
+def test_instants_in_a_timeline_are_written_as_people_read_them():
+    user = world.staff("Dealing desk")
+    staff.browser(user, elevated=True)
+    page = staff.of_role("Administrator").get(staff.page(user)).content.decode()
+    until = Session.objects.get(user=user).elevated_until
+    assert f"until {until:%Y-%m-%d %H:%M:%S} UTC" in page and until.isoformat() not in page
