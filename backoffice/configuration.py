@@ -133,6 +133,33 @@ class Configuration(BaseSettings):
     deriv_sim_seed: int = Field(1, description="Seed of the simulator's prices.")
     access_token_minutes: int = Field(60, description="How long an access token is good for.")
     refresh_token_days: int = Field(7, description="How long a refresh token is good for; each is used once.")
+    staff_second_factor: bool | None = Field(
+        None,
+        description="Whether staff must show a second factor (TOTP) to enter the console. Unset: in production yes, in demo no. Production does not start without.",
+    )
+    staff_idle_minutes: int = Field(
+        30, ge=1, description="A session of the console ends after this long without a page."
+    )
+    staff_session_hours: int = Field(
+        10, ge=1, description="A session of the console ends this long after the log-in, whatever is done."
+    )
+    staff_elevation_minutes: int = Field(
+        10,
+        ge=1,
+        description="How long the most sensitive actions stay open after staff proved themselves again.",
+    )
+    staff_lock_failures: int = Field(
+        8, ge=3, description="Failed log-ins in a row after which a member of staff is locked out."
+    )
+    staff_lock_minutes: int = Field(
+        60, ge=1, description="How long a member of staff stays locked out, unless an administrator lifts it."
+    )
+    view_as_minutes: int = Field(
+        15, ge=1, description="How long a member of staff may look at the client app as a client sees it."
+    )
+    access_log_months: int = Field(
+        84, ge=12, description="How many months the log of who looked at which client is kept."
+    )
     graphql_introspection: bool | None = Field(
         None, description="Schema introspection and GraphiQL. Unset: on in demo, off in production."
     )
@@ -249,6 +276,8 @@ class Configuration(BaseSettings):
             found.append(
                 "RATE_LIMITS is off: passwords could be guessed as fast as they are typed. Unset it."
             )
+        if self.staff_second_factor is False:
+            found.append("STAFF_SECOND_FACTOR is off: a stolen password would open the console. Unset it.")
         if not self.metrics_token:
             found.append(
                 "METRICS_TOKEN is missing: anyone could read the metrics. Set one and give it to the scraper."
@@ -291,6 +320,8 @@ def configuration() -> Configuration:
     if found.demo and not found.deriv_redirect_urls:
         here = (found.public_url, f"http://localhost:{found.port}", f"http://127.0.0.1:{found.port}")
         found.deriv_redirect_urls = ",".join(f"{origin}/client/" for origin in dict.fromkeys(here))
+    if found.staff_second_factor is None:
+        found.staff_second_factor = not found.demo
     if found.graphql_introspection is None:
         found.graphql_introspection = found.demo
     return found

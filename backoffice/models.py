@@ -5,10 +5,11 @@ from typing import ClassVar, Final
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import Group, PermissionsMixin
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from simple_history import register
 from simple_history.models import HistoricalRecords
 
 from backoffice.database import PublicIdModel
@@ -52,7 +53,9 @@ class User(PublicIdModel, AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=64, default="UTC")
     is_active = models.BooleanField("may log in", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    history = HistoricalRecords(excluded_fields=["password", "last_login"])
+    history = HistoricalRecords(excluded_fields=["password", "last_login"], m2m_fields=["groups"])
+    # Whoever only looks as this person, and at which client of theirs alone; of the object, not the row.
+    viewed_client_id: "UUID | None" = None
 
     objects = UserManager()
 
@@ -184,7 +187,14 @@ class Reason(models.Model):
 
 
 class Session(PublicIdModel):
-    """A client app's log-in on one device: kept alive by refresh tokens, ended by log-out, reuse, or staff."""
+    """A log-in on one device: a client app's, kept alive by refresh tokens; a member of staff's in the console, kept
+    alive by the pages they open; or one to look at the client app as a client sees it, for minutes and read only.
+    """
+
+    class Kind(models.TextChoices):
+        APP = "app", "Client app"
+        CONSOLE = "console", "Console"
+        VIEW = "view", "View as client"
 
     class End(models.TextChoices):
         LOGGED_OUT = "logged_out", "Logged out"
@@ -192,7 +202,12 @@ class Session(PublicIdModel):
         CLOSED = "closed", "Closed by staff"
         ENDED = "ended", "Ended by the person, from another session"
         RESET = "reset", "The password was reset"
+        IDLE = "idle", "Nothing done for too long"
+        EXPIRED = "expired", "Reached its longest time"
+        DEACTIVATED = "deactivated", "The person may not log in any more"
+        CREDENTIALS = "credentials", "Password or second factor changed"
 
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.APP)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_sessions")
     started_at = models.DateTimeField()
     refreshed_at = models.DateTimeField()
@@ -202,6 +217,12 @@ class Session(PublicIdModel):
     device = models.CharField(max_length=32, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end = models.CharField(max_length=12, choices=End, blank=True)
+    # Of the console: whether a second factor was shown, and until when the most sensitive actions are open.
+    second_factor = models.BooleanField("with second factor", default=False)
+    elevated_until = models.DateTimeField(null=True, blank=True)
+    # Of a look as a client: as which of the client's people, and which client.
+    viewed = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    viewed_client_id = models.UUIDField("client", null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -209,8 +230,20 @@ class Session(PublicIdModel):
                 condition=Q(ended_at__isnull=True, end="") | (Q(ended_at__isnull=False) & ~Q(end="")),
                 name="session_end_has_reason",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="view", viewed__isnull=False, viewed_client_id__isnull=False)
+                | (~Q(kind="view") & Q(viewed__isnull=True, viewed_client_id__isnull=True)),
+                name="session_view_is_of_somebody",
+            ),
         ]
-        indexes = [models.Index(fields=["user", "-id"], name="session_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="session_by_user"),
+            models.Index(
+                F("refreshed_at"),
+                condition=Q(ended_at__isnull=True) & ~Q(kind="app"),
+                name="session_open_staff",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} since {self.started_at:%Y-%m-%d %H:%M}"
@@ -328,3 +361,93 @@ class Mail(PublicIdModel):
 
     def __str__(self) -> str:
         return f"{self.template} {self.queued_at:%Y-%m-%d %H:%M}"
+
+
+# Roles are Django's groups; who changed one, when, why and what, is kept as of any configuration.
+register(Group, app="backoffice", m2m_fields=["permissions"])
+
+
+class SecondFactor(models.Model):
+    """What a member of staff's authenticator app knows: they show its code when they log in. Proven once confirmed.
+
+    A code is good once: the step of the last one used is kept, and no older one is taken.
+    """
+
+    user = models.OneToOneField(
+        User, primary_key=True, on_delete=models.PROTECT, related_name="second_factor"
+    )
+    secret = EncryptedField()
+    begun_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    last_step = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Second factor of {self.user}"
+
+
+class RecoveryCode(models.Model):
+    """Logs somebody in once when the authenticator app is lost. Only its hash is kept."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    # Printing new ones voids the old: kept, so that what was used stays known.
+    void = models.BooleanField(default=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"recovery code {self.pk}"
+
+
+class LogInLock(models.Model):
+    """How often in a row somebody failed to log in to the console, and until when they are locked out for it."""
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.PROTECT, related_name="log_in_lock")
+    failures = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Log-in lock of {self.user}"
+
+
+class Access(models.Model):
+    """A member of staff looked at something of a client's: who, when, at what. Append-only, partitioned by month, never in the feed."""
+
+    class What(models.TextChoices):
+        RECORD = "record", "Opened"
+        EDIT = "edit", "Opened to edit"
+        HISTORY = "history", "Read the changes of"
+        SEARCH = "search", "Found by searching"
+        VIEW = "view", "Asked as the client"
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    by_user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+    client_id = models.UUIDField("client")
+    what = models.CharField(max_length=8, choices=What)
+    # The kind of record, as the app and model are called, or the query asked as the client.
+    subject = models.CharField(max_length=64)
+    subject_pk = models.CharField(max_length=64, blank=True)
+    correlation_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        verbose_name_plural = "accesses"
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["client_id", "-at"], name="access_by_client"),
+            models.Index(fields=["by_user", "-at"], name="access_by_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_what_display()} {self.subject}"

@@ -239,7 +239,7 @@ def prove(access: str, *, at: datetime) -> Proof:
         raise InvalidToken("This access token is not good. Log in again.") from None
     if expires <= at.timestamp():
         raise TokenExpired("The access token has expired. Refresh it.")
-    session = _good().select_related("user").filter(uuid=session_id).first()
+    session = _good().select_related("user", "viewed").filter(uuid=session_id).first()
     if session is None:
         raise InvalidToken("This session has ended. Log in again.")
     return Proof(session, expires)
@@ -251,8 +251,9 @@ def good_of(ids: Iterable[int]) -> set[int]:
 
 
 def _good() -> QuerySet[Session]:
-    """Sessions that have not ended, of users who may log in."""
-    return Session.objects.filter(ended_at__isnull=True, user__is_active=True)
+    """Sessions that speak over the API and have not ended, of users who may log in."""
+    rows = Session.objects.exclude(kind=Session.Kind.CONSOLE)
+    return rows.filter(ended_at__isnull=True, user__is_active=True)
 
 
 def subject(access: str) -> str:
@@ -275,12 +276,6 @@ def _claims(access: str) -> dict[str, Any]:
 def _issue(session: Session, user: User, at: datetime) -> Tokens:
     config = configuration()
     expires_at = at + timedelta(minutes=config.access_token_minutes)
-    claims = {
-        "sid": str(session.uuid),
-        "sub": str(user.uuid),
-        "aud": "api",
-        "exp": int(expires_at.timestamp()),
-    }
     token = secrets.token_urlsafe(32)
     RefreshToken.objects.create(
         session=session,
@@ -288,7 +283,18 @@ def _issue(session: Session, user: User, at: datetime) -> Tokens:
         issued_at=at,
         expires_at=at + timedelta(days=config.refresh_token_days),
     )
-    return Tokens(jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256"), token, expires_at)
+    return Tokens(access_token(session, expires_at=expires_at), token, expires_at)
+
+
+def access_token(session: Session, *, expires_at: datetime) -> str:
+    """A token that speaks for a session over the API until then, as long as the session is open."""
+    claims = {
+        "sid": str(session.uuid),
+        "sub": str(session.user.uuid),
+        "aud": "api",
+        "exp": int(expires_at.timestamp()),
+    }
+    return jwt.encode(claims, settings.SECRET_KEY, algorithm="HS256")
 
 
 def _digest(token: str) -> str:

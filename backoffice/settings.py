@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import dj_database_url
+from django.urls import reverse_lazy
 
 from backoffice import embedded
 from backoffice.configuration import ROOT, configuration
@@ -136,7 +137,9 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_AGE = CONFIG.staff_session_hours * 3600  # the row behind it ends earlier, or with it
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not CONFIG.demo
 SECURE_HSTS_SECONDS = 0 if CONFIG.demo else 31536000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not CONFIG.demo
@@ -201,6 +204,12 @@ UNFOLD = {
     "BORDER_RADIUS": "6px",
     "STYLES": [_static("console/console.css")],
     "SCRIPTS": [_static("console/console.js")],
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Your security", "link": reverse_lazy("admin:security")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "COMMAND": {"search_models": False, "show_history": False},
     "SIDEBAR": {
         "show_search": True,
@@ -212,4 +221,8 @@ UNFOLD = {
 MIDDLEWARE.insert(
     MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1,
     "backoffice.console.zone.ZoneMiddleware",
+)
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("backoffice.console.zone.ZoneMiddleware"),
+    "backoffice.console.entering.ConsoleSessionMiddleware",
 )

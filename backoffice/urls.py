@@ -8,8 +8,10 @@ from backoffice import health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path(
+        "", include("graphql_api.urls")
+    ),  # before the console: a page of it lies below the console's address
     path("admin/", admin.site.urls),
-    path("", include("graphql_api.urls")),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.show_metrics),

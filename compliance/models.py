@@ -32,12 +32,18 @@ def desks_of(staff: User) -> list[int] | None:
     return kept["_desk_ids"] or None
 
 
+def acted_for(user: User, path: str = "") -> Q:
+    """Rows of the clients this person acts for, at the end of a path such as `client__`; who only looks as them sees one."""
+    found = Q(**{f"{path}membership__user": user})
+    return found & Q(**{f"{path}uuid": user.viewed_client_id}) if user.viewed_client_id else found
+
+
 class ClientQuerySet(models.QuerySet["Client"]):
     """Reads of clients, each already limited to who may see them."""
 
     def of_user(self, user: User) -> "ClientQuerySet":
         """The clients this person acts for."""
-        return self.filter(membership__user=user)
+        return self.filter(acted_for(user))
 
     def visible_to(self, staff: User) -> "ClientQuerySet":
         """The clients this member of staff may see: all, or their desks' if they belong to any."""
@@ -91,6 +97,7 @@ class Client(PublicIdModel):
     objects = ClientQuerySet.as_manager()
 
     class Meta:
+        permissions = [("see_as_client", "Can look at the client app as a client sees it, read only")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(markup_rate__isnull=True) | Q(markup_rate__gte=0, markup_rate__lte="0.03"),

@@ -10,7 +10,7 @@ from strawberry.types import Info
 from backoffice import addresses, sessions
 from backoffice.models import User
 from compliance import clients
-from compliance.models import Membership
+from compliance.models import Membership, acted_for
 from graphql_api import limits
 from graphql_api.account import MailSent
 from graphql_api.types import Problem
@@ -37,7 +37,11 @@ class Me:
 
     @staticmethod
     def of(user: User) -> "Me":
-        rows = Membership.objects.filter(user=user).select_related("client").order_by("pk")
+        rows = (
+            Membership.objects.filter(acted_for(user, "client__"), user=user)
+            .select_related("client")
+            .order_by("pk")
+        )
         return Me(
             id=strawberry.ID(str(user.uuid)),
             email=user.email,

@@ -9,37 +9,57 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from django.db import DatabaseError
 from django.utils import timezone
 from strawberry.types import Info
 
 from backoffice import sessions
-from backoffice.models import User
-from graphql_api import live
-from graphql_api.viewer import NotAuthenticated
+from backoffice.models import Session, User
+from graphql_api import live, view_only
+from graphql_api.viewer import NotAuthenticated, person
 
 log = logging.getLogger(__name__)
 # How long a session that has ended may still be told something.
 ASK_SECONDS: Final = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose eyes something is read with: a person's own, or those of staff who look as them at one client."""
+
+    user: User
+    viewed: UUID | None
+
+
 class Listener:
     """Somebody who listens, for as long as their session and their access token are good."""
 
-    def __init__(self, proof: sessions.Proof, known: "_Known") -> None:
+    def __init__(self, proof: sessions.Proof, user: User, known: "_Known") -> None:
         self._proof, self._known = proof, known
+        self.reader = Reader(user, user.viewed_client_id)
 
-    @property
-    def user(self) -> User:
-        return self._proof.session.user
-
-    def check(self) -> None:
+    async def check(self) -> None:
         """:raises TokenExpired, InvalidToken: if nothing more may be told."""
         self._proof.check_time(at=timezone.now())
         if self._proof.session.pk in self._known.ended:
             raise sessions.InvalidToken("This session has ended. Log in again.")
+        if self._proof.session.kind == Session.Kind.VIEW:  # a permission taken away ends a look at once
+            await live.read(_person, self._proof.session.pk)
+
+
+def _person(session: int) -> User:
+    return person(Session.objects.select_related("user", "viewed").get(pk=session))
+
+
+def _begin(token: str, field: str) -> tuple[sessions.Proof, User]:
+    proof = sessions.prove(token, at=timezone.now())
+    if proof.session.kind == Session.Kind.VIEW:
+        view_only.note(proof.session, field)
+    return proof, person(proof.session)
 
 
 class _Known:
@@ -93,10 +113,10 @@ async def listening(info: Info) -> AsyncIterator[Listener]:
     """
     if not info.context["token"]:
         raise NotAuthenticated("Log in first: send `authorization` with connection_init.")
-    proof = await live.read(sessions.prove, info.context["token"], at=timezone.now())
+    proof, user = await live.read(_begin, info.context["token"], info.field_name)
     known = _known()
     known.begin(proof.session.pk)
     try:
-        yield Listener(proof, known)
+        yield Listener(proof, user, known)
     finally:
         known.end(proof.session.pk)

@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 from graphql_api import account, brokerage, funding, grants, kernel, subscriptions
 from graphql_api.executor import Executor
 from graphql_api.preparation import Preparation
+from graphql_api.view_only import ViewOnly
 
 log = logging.getLogger(__name__)
 FAILED = "Something failed on our side."
@@ -41,6 +42,7 @@ def extensions() -> list[Any]:
     """Everything is measured before it is executed, and no inner text of a defect leaves."""
     return [
         Preparation,
+        ViewOnly,
         lambda: MaskErrors(should_mask_error=_is_ours, error_message=FAILED),
     ]
 

@@ -10,13 +10,13 @@ from django.utils import timezone
 from strawberry.types import Info
 
 from backoffice.errors import DomainError, InvalidInput, NotFound
-from backoffice.models import Event, User
+from backoffice.models import Event
 from backoffice.secrets import UnreadableSecret, seal, unseal
 from brokerage import models as db
 from compliance.models import Client
 from graphql_api import live
 from graphql_api.brokerage import Trade, TradeState, id_of, trades_with_relations
-from graphql_api.listeners import listening
+from graphql_api.listeners import Reader, listening
 from graphql_api.sharing import Shared, Teller
 from graphql_api.viewer import as_error
 
@@ -54,7 +54,7 @@ class Subscription:
             async with listening(info) as me:
                 seen, teller = after_version, Teller(info)
                 with live.hub().listening([f"trade:{id_of(id)}"]) as topics:
-                    steps, trade = await topics.read(_steps, me.user, id, seen)
+                    steps, trade = await topics.read(_steps, me.reader, id, seen)
                     while True:
                         for step in steps:
                             seen = step.version
@@ -62,8 +62,8 @@ class Subscription:
                                 yield step
                         if trade.is_final and seen is not None and seen >= trade.version:
                             return
-                        steps, trade = await topics.next(_steps, me.user, id, seen)
-                        me.check()  # logged out or expired meanwhile: nothing more is told
+                        steps, trade = await topics.next(_steps, me.reader, id, seen)
+                        await me.check()  # logged out or expired meanwhile: nothing more is told
         except DomainError as refusal:
             raise as_error(refusal) from None
 
@@ -71,34 +71,34 @@ class Subscription:
     async def trade_changes(self, info: Info, after: str | None = None) -> AsyncGenerator[TradeChange, None]:
         try:
             async with listening(info) as me:
-                clients, teller = await live.read(_clients, me.user), Teller(info)
+                clients, teller = await live.read(_clients, me.reader), Teller(info)
                 with live.hub().listening(f"client:{client}" for client in clients) as topics:
                     if after is None:
-                        position, present = await live.read(_present, me.user)
+                        position, present = await live.read(_present, me.reader)
                         yield TradeChange(
                             cursor=_cursor(position), event=PRESENT, at=timezone.now(), trades=present
                         )
                     else:
                         position = _position(after)
-                    changes = await topics.read(_changes, me.user, clients, position)
+                    changes = await topics.read(_changes, me.reader, clients, position)
                     while True:
                         for change in changes:
                             position = change.position
                             if not await teller.told(change):
                                 yield change
                         ask = topics.read if len(changes) == BATCH else topics.next
-                        changes = await ask(_changes, me.user, clients, position)
-                        me.check()
+                        changes = await ask(_changes, me.reader, clients, position)
+                        await me.check()
         except DomainError as refusal:
             raise as_error(refusal) from None
 
 
-def _steps(user: User, public_id: str, seen: int | None) -> tuple[list[TradeStatus], Trade]:
+def _steps(reader: Reader, public_id: str, seen: int | None) -> tuple[list[TradeStatus], Trade]:
     """The steps after a version (the present state alone if nothing was seen), and the trade as it is now.
 
     :raises NotFound: if there is no such trade, or it is somebody else's.
     """
-    row = trades_with_relations().of_user(user).filter(uuid=id_of(public_id)).first()
+    row = trades_with_relations().of_user(reader.user).filter(uuid=id_of(public_id)).first()
     if row is None:
         raise NotFound("There is no such trade.", field="id")
     trade = Trade.of(row)
@@ -114,25 +114,32 @@ def _step(version: int, state: str, event: str, at: datetime, trade: Trade) -> T
     return TradeStatus(version=version, state=TradeState(state), event=event, at=at, trade=trade)
 
 
-def _present(user: User) -> tuple[int, list[Trade]]:
+def _present(reader: Reader) -> tuple[int, list[Trade]]:
     """The log's head first, then what is unfinished: a change in between is told twice, never missed."""
     head = (
         Event.objects.filter(position__isnull=False).order_by("-position").values_list("position", flat=True)
     )
     position = head.first() or 0
-    rows = trades_with_relations().of_user(user).exclude(state__in=db.Trade.FINAL).order_by("-uuid")[:BATCH]
+    rows = (
+        trades_with_relations()
+        .of_user(reader.user)
+        .exclude(state__in=db.Trade.FINAL)
+        .order_by("-uuid")[:BATCH]
+    )
     return position, [Trade.of(row) for row in rows]
 
 
-def _clients(user: User) -> tuple[UUID, ...]:
-    return tuple(Client.objects.of_user(user).values_list("uuid", flat=True))
+def _clients(reader: Reader) -> tuple[UUID, ...]:
+    return tuple(Client.objects.of_user(reader.user).values_list("uuid", flat=True))
 
 
-def _changes(user: User, clients: tuple[UUID, ...], position: int) -> list[TradeChange]:
+def _changes(reader: Reader, clients: tuple[UUID, ...], position: int) -> list[TradeChange]:
     events = list(Event.objects.after(position).filter(client_id__in=clients, subject_type="trade")[:BATCH])
     rows = {
         row.uuid: Trade.of(row)
-        for row in trades_with_relations().of_user(user).filter(uuid__in={e.subject_id for e in events})
+        for row in trades_with_relations()
+        .of_user(reader.user)
+        .filter(uuid__in={e.subject_id for e in events})
     }
     return [
         TradeChange(cursor=_cursor(e.position or 0), event=e.name, at=e.at, trades=[rows[e.subject_id]], position=e.position or 0)

@@ -13,6 +13,7 @@ from strawberry.types import Info
 from backoffice import metrics, sessions
 from backoffice.errors import DomainError
 from backoffice.models import Session, User
+from compliance import viewing
 from graphql_api.types import Problem, camel
 
 P = ParamSpec("P")
@@ -58,7 +59,11 @@ def session_of(info: Info) -> Session:
     :raises NotAuthenticated: if there is no access token.
     :raises TokenExpired, InvalidToken: if it is not good.
     """
-    request = info.context.request
+    return session_of_request(info.context.request)
+
+
+def session_of_request(request: Any) -> Session:
+    """The session a request speaks for, looked up once. :raises DomainError: as `session_of`."""
     found: Session | None = getattr(request, "api_session", None)
     if found is None:
         token = bearer(request.headers.get("Authorization", ""))
@@ -69,8 +74,13 @@ def session_of(info: Info) -> Session:
 
 
 def user_of(info: Info) -> User:
-    """The logged-in user. :raises DomainError: as `session_of`."""
-    return session_of(info).user
+    """The logged-in user, or whom staff look as. :raises DomainError: as `session_of`."""
+    return person(session_of(info))
+
+
+def person(session: Session) -> User:
+    """Whom a session speaks for. :raises InvalidToken: if it is a look that may not go on."""
+    return viewing.as_whom(session, at=timezone.now()) if session.kind == Session.Kind.VIEW else session.user
 
 
 def problem_as_answer(resolver: Callable[P, R]) -> Callable[P, R | Problem]:

@@ -18,6 +18,7 @@ from graphql_api import persisted
 from graphql_api.schema import masked, schema
 
 LARGEST_BODY: Final = 256 * 1024
+CLIENT_PAGE_POLICY: Final = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
 class NotServed(Exception):
@@ -98,6 +99,11 @@ view = ApiView.as_view(schema=schema, allow_queries_via_get=False)
 
 def client_page(request: HttpRequest) -> HttpResponse:
     """The reference client: plain HTML and JavaScript over the public API, and nothing else."""
-    answer = render(request, "client/index.html", {"documents": json.dumps(persisted.ids())})
-    answer["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    return reference_client(request)
+
+
+def reference_client(request: HttpRequest, **given: Any) -> HttpResponse:
+    """The page of the reference client; staff who look as a client bring a token with it."""
+    answer = render(request, "client/index.html", {"documents": json.dumps(persisted.ids()), **given})
+    answer["Content-Security-Policy"] = CLIENT_PAGE_POLICY
     return answer

@@ -11,6 +11,7 @@ from django.apps import apps
 
 if apps.models_ready:  # Django's autodiscovery; anybody else asks for a module by name
     from backoffice.admin import (  # noqa: F401
+        access_log,
         currencies,
         events,
         health_page,

@@ -23,6 +23,7 @@ from django.template.response import TemplateResponse
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from backoffice.admin import elevating
 from backoffice.database import uuid7
 from backoffice.errors import DomainError
 
@@ -64,12 +65,15 @@ def dialog_action(
     applies: Callable[[Any], bool] | None = None,
     effect: Effect | None = None,
     danger: bool = False,
+    elevated: bool | Callable[[Any], bool] = False,
+    leads_to: Callable[[Any], str] | None = None,
     url_path: str = "",
 ) -> Callable[[Do], Any]:
     """Make a function an action with a dialog, for `actions_list`, `actions_row` or `actions_detail`.
 
     `permission` is a full name (`brokerage.sell_trade_early`). `check` raises the refusal the verb would raise;
     `applies` says for which rows the button is shown at all; `effect` gives what will happen, shown before the act.
+    `elevated` (of all rows, or of those for which it says so) asks staff to prove themselves again before the dialog opens. `leads_to` is the page that follows, where that is not the row's own.
     """
 
     def declare(do: Do) -> Any:
@@ -84,6 +88,10 @@ def dialog_action(
                 row = self.get_object(request, object_id)
                 if row is None:
                     raise Http404("There is no such record, or you may not see it.")
+            if elevated(row) if callable(elevated) else elevated:
+                context = self.admin_site.each_context(request)
+                if (answer := elevating.asked(request, context, title, self.after_action(row))) is not None:
+                    return answer
             refusal: DomainError | None = None
             if request.method == "POST":
                 form = form_class(request.POST)
@@ -96,7 +104,7 @@ def dialog_action(
                         refusal = found
                     else:
                         messages.success(request, said)
-                        return _leave(request, self.after_action(row))
+                        return _leave(request, leads_to(row) if leads_to else self.after_action(row))
             else:
                 form = form_class(initial={"key": f"console-{uuid7()}"})
                 form.fit(row)
@@ -121,6 +129,7 @@ def dialog_action(
             return TemplateResponse(request, template, context)
 
         setattr(view, MARK, True)
+        view.elevated = elevated  # type: ignore[attr-defined]
         view.permission = permission  # type: ignore[attr-defined]
         view.applies = applies  # type: ignore[attr-defined]
         view.short_description = title  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from backoffice.admin import history, ports, show
+from backoffice.admin import accessing, elevating, history, ports, show
 from backoffice.admin.actions import MARK
 from backoffice.admin.fields import ReasonedForm, tidy_decimal
 from backoffice.admin.paging import CappedPaginator
@@ -77,6 +77,9 @@ class ConsoleAdmin(ModelAdmin):
     record_related: ClassVar[tuple[str, ...]] = ()
     # The kind of subject under which the event log knows these rows; empty: not at all.
     subject_type: ClassVar[str] = ""
+
+    # Whether adding and editing ask staff to prove themselves again.
+    elevated: ClassVar[bool] = False
 
     # ── who may ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,6 +176,7 @@ class ConsoleAdmin(ModelAdmin):
         if (wanted := request.GET.get("tab", "")).isdigit():
             # The parts below the facts are read when somebody opens them; only the first comes with the page.
             return HttpResponse(tabs[int(wanted)].read() if int(wanted) < len(tabs) else "")
+        accessing.note(request, row, "record")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -233,6 +237,8 @@ class ConsoleAdmin(ModelAdmin):
             raise PermissionDenied if not self.has_view_permission(request) else Http404
         if not self.has_change_permission(request, row):
             raise PermissionDenied
+        if request.method == "GET":
+            accessing.note(request, row, "edit")
         return self.changeform_view(request, object_id, "", {"title": f"Edit {row}"})  # type: ignore[no-any-return]
 
     def changeform_view(
@@ -242,8 +248,19 @@ class ConsoleAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> Any:
+        row = self.get_object(request, object_id) if object_id else None
+        allowed = self.has_change_permission(request, row) if object_id else self.has_add_permission(request)
+        if allowed and self.needs_elevation(row):
+            context, back = self.admin_site.each_context(request), self.after_action(row)
+            what = f"Edit {row}" if row is not None else f"Add {self.opts.verbose_name}"
+            if (answer := elevating.asked(request, context, what, back)) is not None:
+                return answer
         one_way = {"show_save_and_continue": False, "show_save_and_add_another": False, "show_history": False}
         return super().changeform_view(request, object_id, form_url, {**one_way, **(extra_context or {})})
+
+    def needs_elevation(self, row: Any) -> bool:
+        """Whether the form of this row (None: of a new one) is open only to staff who proved themselves again."""
+        return self.elevated
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs.setdefault("form", ReasonedForm if hasattr(self.model, "history") else self.form)
@@ -309,6 +326,7 @@ class ConsoleAdmin(ModelAdmin):
         row = self.get_object(request, object_id)
         if row is None or not hasattr(self.model, "history"):
             raise Http404("There is no history of this.")
+        accessing.note(request, row, "history")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

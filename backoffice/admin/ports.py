@@ -92,12 +92,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A hit of the search."""
+    """A hit of the search; where it tells of a client, which."""
 
     title: str
     description: str
     link: str
     icon: str = "search"
+    client: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,10 @@ subjects: Port[Callable[[set[uuid.UUID]], dict[uuid.UUID, tuple[str, str]]]] = P
 words: Port[str | Callable[[dict[str, Any]], str]] = Port("events in words")
 # By model label: which rows a member of staff may see, where the model itself cannot know.
 limits: Port[Callable[[User, QuerySet[Any]], QuerySet[Any]]] = Port("which rows staff may see")
+# By model label: the public ids of the clients a row is about, where its own columns do not say.
+clients_of: Port[Callable[[Any], list[uuid.UUID]]] = Port("which clients a row is about")
+# Where the client app is shown as a client sees it, by the client's public id; the edge that has it says so.
+client_views: Port[Callable[[uuid.UUID], str]] = Port("client views")
 
 
 def visible(user: Any, queryset: QuerySet[Any]) -> QuerySet[Any]:

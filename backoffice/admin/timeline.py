@@ -1,8 +1,10 @@
 """What happened to something, from the event log, in words: who, when, and under which correlation id."""
 
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -15,6 +17,8 @@ from backoffice.models import Event
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
 SILENT: Final = {"state", "kind", "steps", "user", "session", "known", "about", "key", "lines"}
 AT_MOST: Final = 60
+# An instant as the log keeps it.
+INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ def _value(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
+    if isinstance(value, str) and INSTANT.fullmatch(value):
+        return show.exact(datetime.fromisoformat(value))
     if isinstance(value, str) and "." in value:
         try:
             return show.tidy(Decimal(value), 2)

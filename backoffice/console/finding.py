@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 
+from backoffice.admin import accessing
 from backoffice.admin.ports import Found, search
 
 AT_MOST: Final = 8  # per search
@@ -20,4 +21,5 @@ def found(request: HttpRequest, term: str, navigation: list[dict[str, Any]]) -> 
     ][:AT_MOST]
     for ask in search:
         hits.extend(ask(request, term, AT_MOST)[:AT_MOST])
+    accessing.note_found(request, [hit.client for hit in hits if hit.client is not None])
     return hits

@@ -8,9 +8,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
 from backoffice.configuration import configuration
+from backoffice.who import By
 
 
 class Console(UnfoldAdminSite):
@@ -38,8 +41,21 @@ class Console(UnfoldAdminSite):
         return [
             path("stuck/", self.admin_view(self.stuck), name="stuck"),
             path("health/", self.admin_view(self.health), name="health"),
+            path("security/", self.admin_view(self.security), name="security"),
+            path("security/close/", self.admin_view(self.end_elevation), name="end_elevation"),
             *super().get_urls(),
         ]
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whoever has an open session of the console; the middleware has looked at the person a moment ago."""
+        return getattr(request, "console_session", None) is not None and super().has_permission(request)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from backoffice.staff import elevation
+
+        session, now = getattr(request, "console_session", None), timezone.now()
+        until = session.elevated_until if session and elevation.is_open(session, at=now) else None
+        return {**super().each_context(request), "elevated_until": until}
 
     def stuck(self, request: HttpRequest) -> HttpResponse:
         """Everything past the age its state allows, of whatever kind, with its owner and what comes next."""
@@ -80,8 +96,47 @@ class Console(UnfoldAdminSite):
         )
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The log-in page; in demo mode with the demo log-ins on it."""
-        from backoffice.console import home
+        """The log-in page in its steps; in demo mode with the demo log-ins on it."""
+        from backoffice.console import entering, home
 
         logins = home.demo_logins() if configuration().demo else []
-        return super().login(request, {"demo_logins": logins, **(extra_context or {})})  # type: ignore[no-any-return]
+        context = {**self.each_context(request), "demo_logins": logins, **(extra_context or {})}
+        return never_cache(entering.page)(request, context)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Ends the session behind the page as well as the browser's."""
+        from backoffice.console import entering
+
+        if request.method == "POST":
+            entering.leave(request)
+        return super().logout(request, extra_context)  # type: ignore[return-value]
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A new password of one's own ends all one's other sessions."""
+        from backoffice.models import User
+        from backoffice.staff import passwords
+
+        before = request.user.password  # type: ignore[union-attr]
+        answer = super().password_change(request, extra_context)
+        if isinstance(request.user, User) and request.user.password != before:
+            passwords.changed(
+                request.user,
+                by=By.user(request.user),
+                at=timezone.now(),
+                but=getattr(request, "console_session", None),
+            )
+        return answer  # type: ignore[return-value]
+
+    def security(self, request: HttpRequest) -> HttpResponse:
+        """The reader's own second factor, and where they are logged in."""
+        from backoffice.console import security  # it needs the admins, which need this site
+
+        return never_cache(security.page)(request, self.each_context(request))
+
+    def end_elevation(self, request: HttpRequest) -> HttpResponse:
+        """Closes the most sensitive actions before their time."""
+        from backoffice.console import security
+
+        return security.end_elevation(request)

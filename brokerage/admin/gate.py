@@ -69,6 +69,7 @@ def _effect(row: Any) -> SafeString:
     effect=_effect,
     icon="front_hand",
     danger=True,
+    elevated=True,
 )
 def halt_everything(admin: Any, request: HttpRequest, row: Any, form: Any) -> str:
     return _change(request, None, State.HALTED, form)
@@ -80,9 +81,14 @@ def halt_everything(admin: Any, request: HttpRequest, row: Any, form: Any) -> st
     description="Clients can buy and sell again at once, except where an instrument, a client or an account is still closed.",
     permission=PERMISSION,
     icon="play_arrow",
+    elevated=True,
 )
 def resume_everything(admin: Any, request: HttpRequest, row: Any, form: Any) -> str:
     return _change(request, None, State.ACTIVE, form)
+
+
+def _is_for_everything(row: Any) -> bool:
+    return isinstance(row, OrderGate) and row.target is None
 
 
 def gate_action(name: str, title: str, target: Callable[[Any], gate.Target]) -> Any:
@@ -100,6 +106,7 @@ def gate_action(name: str, title: str, target: Callable[[Any], gate.Target]) -> 
         permission=PERMISSION,
         icon="front_hand",
         danger=True,
+        elevated=_is_for_everything,
     )(set_gate)
 
 

@@ -12,7 +12,7 @@ from backoffice.models import Currency, User
 from backoffice.patience import Patience
 from backoffice.secrets import EncryptedField
 from brokerage.models.grants import Grant
-from compliance.models import Client, desks_of
+from compliance.models import Client, acted_for, desks_of
 from ledger.models import Account
 
 
@@ -20,7 +20,7 @@ class TradingAccountQuerySet(models.QuerySet["TradingAccount"]):
     """Reads of trading accounts."""
 
     def of_user(self, user: User) -> "TradingAccountQuerySet":
-        return self.filter(client__membership__user=user)
+        return self.filter(acted_for(user, "client__"))
 
     def visible_to(self, staff: User) -> "TradingAccountQuerySet":
         """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""

@@ -11,7 +11,7 @@ from backoffice.models import Currency, User
 from backoffice.patience import Patience
 from backoffice.secrets import EncryptedField
 from brokerage.models.accounts import TradingAccount
-from compliance.models import Client, desks_of
+from compliance.models import Client, acted_for, desks_of
 from ledger.models import Account, Hold
 
 
@@ -19,7 +19,7 @@ class FundingQuerySet(models.QuerySet["Funding"]):
     """Reads of fundings."""
 
     def of_user(self, user: User) -> "FundingQuerySet":
-        return self.filter(client__membership__user=user)
+        return self.filter(acted_for(user, "client__"))
 
     def visible_to(self, staff: User) -> "FundingQuerySet":
         """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""

@@ -12,7 +12,7 @@ from backoffice.models import User
 from backoffice.patience import Patience, late
 from brokerage.models.accounts import TradingAccount
 from brokerage.models.instruments import Instrument
-from compliance.models import Client, desks_of
+from compliance.models import Client, acted_for, desks_of
 from ledger.models import Hold
 
 # What one unit of a duration is in seconds; ticks have a length of their own on each instrument.
@@ -23,7 +23,7 @@ class TradeQuerySet(models.QuerySet["Trade"]):
     """Reads of trades."""
 
     def of_user(self, user: User) -> "TradeQuerySet":
-        return self.filter(client__membership__user=user)
+        return self.filter(acted_for(user, "client__"))
 
     def visible_to(self, staff: User) -> "TradeQuerySet":
         """What this member of staff may see: all, or their desks' clients' if they belong to any desk."""

@@ -5,13 +5,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from backoffice.admin import ports, show, timeline
+from backoffice.admin import accessing, ports, show, timeline
+from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ConsoleAdmin, record_link
 from backoffice.admin.filters import choice_filter, period_filter, rows_filter
 from backoffice.admin.record import Record, Tab
+from compliance import viewing
 from compliance.models import Client, Desk, Membership
 
 TONES = {
@@ -25,6 +28,20 @@ WHY = {
     Client.Status.SUSPENDED: "Suspended by staff; the reason stands under Changes.",
     Client.Status.CLOSED: "Closed; records stay.",
 }
+
+
+@dialog_action(
+    title="View as client",
+    button="View as the client",
+    description="You see the client app as the client sees it, for some minutes. Nothing can be changed there; whatever is asked is written "
+    "to the access log, and that you looked, and why, to the event log.",
+    permission=viewing.PERMISSION,
+    icon="visibility",
+    leads_to=lambda client: next(iter(ports.client_views))(client.uuid),
+)
+def view_as_client(admin: Any, request: HttpRequest, row: Client, form: Any) -> str:
+    viewing.begin(row, request.user, at=timezone.now(), reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+    return f"You looked as {row}."
 
 
 @admin.register(Client)
@@ -48,6 +65,8 @@ class ClientAdmin(ConsoleAdmin):
         ("What we know of them", {"fields": ("kyc_level", "risk_rating")}),
     )
     edit_fields = ("desk",)
+    actions_detail = ("view_as_client",)
+    view_as_client = view_as_client
     subject_type = "client"
     empty_text = "No client here. Clients appear as they sign up, in the client app or over the API."
 
@@ -56,6 +75,13 @@ class ClientAdmin(ConsoleAdmin):
     ) -> tuple[QuerySet[Client], bool]:
         term = search_term.strip()
         return (queryset.filter(pk__in=matching(term)) if term else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        answer = super().changelist_view(request, extra_context)
+        listing = getattr(answer, "context_data", {}).get("cl")
+        if listing is not None and listing.query:
+            accessing.note_found(request, [client.uuid for client in listing.result_list])
+        return answer
 
     @admin.display(description="Client")
     def name_shown(self, client: Client) -> str:

@@ -22,7 +22,7 @@ def _search(request: HttpRequest, term: str, limit: int) -> list[Found]:
     )
     return [
         Found(client.name, " · ".join(word for word in ("Client", client.country, str(client.desk or "")) if word),
-              url_of(client), "person")
+              url_of(client), "person", client.uuid)
         for client in rows.order_by("last_name", "first_name")[:limit]
     ]  # fmt: skip
 
@@ -55,6 +55,23 @@ for _label in ("ledger.account", "ledger.entry", "ledger.hold"):
     ports.limits.register(_label, of_visible_clients)
 ports.limits.register("backoffice.user", _users)
 ports.limits.register("backoffice.session", _sessions)
+ports.limits.register("backoffice.access", of_visible_clients)
+
+
+def _clients_of_user(user: User) -> list[uuid.UUID]:
+    if user.is_staff:
+        return []
+    return list(Client.objects.filter(membership__user=user).values_list("uuid", flat=True))
+
+
+ports.clients_of.register("compliance.client", lambda client: [client.uuid])
+ports.clients_of.register("backoffice.user", _clients_of_user)
+ports.clients_of.register(
+    "backoffice.session",
+    lambda session: (
+        [session.viewed_client_id] if session.viewed_client_id else _clients_of_user(session.user)
+    ),
+)
 
 ports.sidebar.register(
     "clients", Entry("Clients", "Clients", "admin:compliance_client_changelist", "person", "compliance.view_client"),
@@ -68,3 +85,5 @@ ports.sidebar.register(
 ports.search.register("clients", _search, order=10)
 ports.subjects.register("client", _clients)
 ports.words.register("client.opened", "Signed up")
+ports.words.register("client.viewed_as", "Staff looked as the client")
+ports.words.register("client.viewing_ended", "Staff stopped looking as the client")

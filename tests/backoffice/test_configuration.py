@@ -50,6 +50,7 @@ def test_a_safe_production_has_no_dangers() -> None:
         ("trusted_proxies", "", "TRUSTED_PROXIES"),
         ("rate_limits", "off", "RATE_LIMITS"),
         ("email_url", "", "EMAIL_URL"),
+        ("staff_second_factor", False, "STAFF_SECOND_FACTOR"),
     ],
 )
 def test_each_danger_is_refused_with_one_sentence_that_names_the_setting(

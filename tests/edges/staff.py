@@ -11,7 +11,9 @@ from django.utils import timezone
 
 import fixtures
 from backoffice import mail
-from backoffice.models import Currency, Event, Session, User
+from backoffice.console import entering
+from backoffice.models import Access, Currency, Event, Session, User
+from backoffice.staff import console_sessions, elevation
 from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Funding, Instrument, MarkupReport
 from compliance.models import Desk
@@ -23,16 +25,23 @@ ROLES = [role["name"] for role in fixtures.read("roles")["roles"]]
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
-def browser(user: User | None, **given: Any) -> Browser:
-    """A browser in which this person is logged in, by whatever means."""
-    found = Browser(**given)
+def browser(user: User | None, *, elevated: bool = False, **given: Any) -> Browser:
+    """A browser in which this person is logged in, by whatever means; with the most sensitive actions open, if wanted."""
+    found, now = Browser(**given), timezone.now()
     if user is not None:
         found.force_login(user)
+        if user.is_staff:
+            session = console_sessions.start(user, second_factor=False, at=now)
+            if elevated:
+                elevation.begin(session, proof=world.PASSWORD, reason="For a test.", at=now)
+            kept = found.session
+            kept[entering.SESSION] = str(session.uuid)
+            kept.save()
     return found
 
 
-def of_role(role: str) -> Browser:
-    return browser(world.staff(role))
+def of_role(role: str, *, elevated: bool = False) -> Browser:
+    return browser(world.staff(role), elevated=elevated)
 
 
 def superuser() -> User:
@@ -84,10 +93,37 @@ def everything() -> dict[type[Model], Model]:
         mail.queue("already_a_client", to=opening.user, at=now),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
         Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),
+        Access.objects.create(at=now, by_user=superuser(), client_id=opening.client.uuid, what="record", subject="compliance.client",
+                              subject_pk=str(opening.client.pk)),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
     ]  # fmt: skip
     return {type(row): row for row in rows}
+
+
+# What a page may write without anything having moved: who looked, until when somebody is logged in, and Django's own.
+PASSING = {"backoffice.Access", "backoffice.Session", "backoffice.RequestKey"}
+
+
+def fingerprint() -> dict[str, str]:
+    """Every row of every table of ours that holds business, condensed: equal only if nothing was changed at all."""
+    from django.db import connection
+
+    from tests import architecture as house
+
+    tables = {
+        model._meta.label: model._meta.db_table
+        for model in house.our_models()
+        if model._meta.label not in PASSING
+    }
+    tables |= {"roles": "auth_group_permissions", "people's roles": "backoffice_user_groups"}
+    asked = " UNION ALL ".join(
+        f"SELECT '{label.replace(chr(39), '')}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
+        for label, table in tables.items()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(asked)
+        return dict(cursor.fetchall())
 
 
 __all__ = ["REGISTERED", "ROLES", "Account", "Instrument", "browser", "everything", "name", "of_role", "page"]

@@ -31,11 +31,11 @@ def url_of(model, console, name, row):
 
 
 def state():
-    """What must not move: every trade, balance and event."""
+    """What must not move: every trade, balance and event; that somebody logged in to try it is none of it."""
     return (
         list(Trade.objects.order_by("pk").values_list("pk", "state", "version", "sale_requested_at")),
         list(Account.objects.order_by("pk").values_list("pk", "posted", "held")),
-        Event.objects.count(),
+        Event.objects.exclude(name="staff.logged_in").count(),
     )
 
 
@@ -187,7 +187,7 @@ def test_a_change_needs_a_reason_which_stands_in_the_history():
 
 def test_nobody_below_a_superuser_changes_one_or_sets_a_clients_password():
     boss, client = staff.superuser(), world.client().user
-    browser = staff.of_role("Administrator")
+    browser = staff.of_role("Administrator", elevated=True)
     for page in (staff.page(boss, "edit"), reverse("admin:auth_user_password_change", args=[boss.pk])):
         assert browser.get(page).status_code == 403
     assert browser.get(reverse("admin:auth_user_password_change", args=[client.pk])).status_code == 403
@@ -202,7 +202,7 @@ def test_nobody_below_a_superuser_changes_one_or_sets_a_clients_password():
 def test_staff_are_added_as_staff_without_any_right():
     from backoffice.models import User
 
-    browser = staff.of_role("Administrator")
+    browser = staff.of_role("Administrator", elevated=True)
     answer = browser.post(
         reverse("admin:backoffice_user_add"),
         {"email": "new@example.com", "full_name": "New Person", "kind": "client", "is_superuser": "on",

@@ -37,9 +37,10 @@ def in_a_loop(story):
         try:
             await asyncio.wait_for(story(hub, Readings()), 30)
         finally:
-            for task in list(hub._tasks):
-                task.cancel()
-            await asyncio.gather(*hub._tasks, return_exceptions=True)
+            while hub._tasks:  # the Redis client takes a cancellation for itself at times
+                for task in list(hub._tasks):
+                    task.cancel()
+                await asyncio.wait(list(hub._tasks), timeout=0.1)
 
     asyncio.run(whole())
 

@@ -2,7 +2,9 @@
 "use strict";
 
 const api = (() => {
-  const kept = JSON.parse(sessionStorage.getItem("tokens") || "null") || {};
+  // Staff who look as a client bring a token of minutes with the page; it is kept nowhere.
+  const looking = document.body.dataset.token;
+  const kept = looking ? { access: looking } : JSON.parse(sessionStorage.getItem("tokens") || "null") || {};
 
   function keep(tokens) {
     Object.assign(kept, { access: tokens.accessToken, refresh: tokens.refreshToken });
@@ -82,5 +84,5 @@ const api = (() => {
     return () => { stopped = true; if (socket) socket.close(); };
   }
 
-  return { ask, follow, keep, forget, loggedIn: () => Boolean(kept.access) };
+  return { ask, follow, keep, forget, looking: Boolean(looking), loggedIn: () => Boolean(kept.access) };
 })();

@@ -118,7 +118,7 @@ async function showAccount() {
   $("#place").querySelector("button").disabled = account.state !== "active";
   if (rows.some((row) => row.state === "opening")) setTimeout(showAccount, 500);
   if (account.state !== "active") return;
-  if (!$("#offer").textContent) askPrice();
+  if (!api.looking && !$("#offer").textContent) askPrice();
 }
 
 function drawAccounts(rows) {
@@ -133,7 +133,7 @@ function drawAccounts(rows) {
     add("span", `${money(row.balance)} ${row.currency}`, "number");
     if (row.state !== "active") add("small", row.why);
     if (row.isDefault) add("small", "Used for your trades");
-    else if (row.state === "active") add("button", "Use this one", "quiet").addEventListener("click", () => useAccount(row));
+    else if (row.state === "active" && !api.looking) add("button", "Use this one", "quiet").addEventListener("click", () => useAccount(row));
     return item;
   }));
 }
@@ -223,7 +223,7 @@ function draw() {
     state.title = trade.why;
     cell(row, trade.profit ? (Number(trade.profit.amount) > 0 ? "+" : "") + money(trade.profit) : "", `number ${trade.profit && Number(trade.profit.amount) >= 0 ? "up" : "down"}`);
     const action = row.insertCell();
-    if (trade.state === "OPEN" && trade.durationUnit !== "TICKS") {
+    if (!api.looking && trade.state === "OPEN" && trade.durationUnit !== "TICKS") {
       const button = action.appendChild(document.createElement("button"));
       button.type = "button";
       button.className = "quiet";
@@ -234,4 +234,9 @@ function draw() {
   }));
 }
 
-if (api.loggedIn()) openFloor().catch(() => { api.forget(); location.reload(); });
+if (api.looking) {
+  // Nothing can be changed by looking, so nothing offers to; when the time is over the page leads back.
+  for (const id of ["#place", "#link-deriv", "#log-out"]) $(id).classList.add("away");
+  setTimeout(() => location.reload(), Math.max(0, new Date(document.body.dataset.until) - Date.now()));
+}
+if (api.loggedIn()) openFloor().catch(() => { if (!api.looking) { api.forget(); location.reload(); } });

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('backoffice', '0006_reasons'),
+        ('backoffice', '0008_access_log'),
     ]
 
     operations = [
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='session',
             name='end',
-            field=models.CharField(blank=True, choices=[('logged_out', 'Logged out'), ('reused', 'A used refresh token came back'), ('closed', 'Closed by staff'), ('ended', 'Ended by the person, from another session'), ('reset', 'The password was reset')], max_length=12),
+            field=models.CharField(blank=True, choices=[('logged_out', 'Logged out'), ('reused', 'A used refresh token came back'), ('closed', 'Closed by staff'), ('ended', 'Ended by the person, from another session'), ('reset', 'The password was reset'), ('idle', 'Nothing done for too long'), ('expired', 'Reached its longest time'), ('deactivated', 'The person may not log in any more'), ('credentials', 'Password or second factor changed')], max_length=12),
         ),
         migrations.CreateModel(
             name='Mail',
