@@ -6,6 +6,10 @@ first job to its last. Enqueueing: the same jobs on their way in, by one thread.
 correlation, metrics, log lines (written, to nowhere), dead letters, the results of the schedule, the heartbeat. Bare
 Dramatiq is its own Redis broker with its own middleware on the same Redis. The two take turns.
 
+Where the time of a no-op job goes, by processor time in November 2026: 0.49 ms in bare Dramatiq, 0.71 in ours. Of the
+difference the log line is 0.07 ms, figures and the care for database connections 0.02; the rest is not taken apart yet.
+Next would be: a quicker formatter for log lines, and fewer middleware calls that find nothing to do.
+
 Not said: what a worker with several processes does beyond the processors of this machine.
 """
 

@@ -81,8 +81,9 @@ def submit(trade: Trade, *, now: Clock) -> Trade:
         # Nothing was bought: two that wake each other would ask the venue as fast as it answers. The sweep waits.
         return trade
     # An identical one may have waited for this answer; the sweep would find it too, only later.
-    for waiting in Trade.objects.queued().filter(account_id=trade.account_id).exclude(pk=trade.pk)[:5]:
-        wake("trading.submit", waiting.pk)
+    alike = Trade.objects.queued().like(trade).exclude(pk=trade.pk)
+    for waiting in alike.values_list("pk", flat=True)[:5]:
+        wake("trading.submit", waiting)
     return trade
 
 

@@ -33,6 +33,12 @@ class TradeQuerySet(models.QuerySet["Trade"]):
     def queued(self) -> "TradeQuerySet":
         return self.filter(state=Trade.State.QUEUED).order_by("id")
 
+    def like(self, trade: "Trade") -> "TradeQuerySet":
+        """On the same account and instrument, same side and stake: whatever may be identical to it, durations aside."""
+        return self.filter(
+            account=trade.account_id, instrument=trade.instrument_id, side=trade.side, stake=trade.stake
+        )
+
     def overdue_submissions(self, at: datetime) -> "TradeQuerySet":
         """Sent to the venue, and no answer by the deadline: nobody may still be waiting for one."""
         return self.filter(state=Trade.State.SUBMITTING, deadline_at__lt=at - Trade.GRACE).order_by("id")
