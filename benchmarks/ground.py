@@ -93,7 +93,8 @@ def ground(scale: float = 1.0) -> Iterator[Ground]:
     """Servers that run, and Django set up on them; everything is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-bench-"))
     os.environ.update(DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
-                      DEMO_TRADERS="false", LOG_LEVEL="WARNING")  # fmt: skip
+                      DEMO_TRADERS="false", LOG_LEVEL="WARNING", RATE_LIMITS="off",
+                      SOCKETS_PER_ADDRESS="100000", SOCKETS_PER_USER="100000")  # fmt: skip
     from backoffice import embedded
     from backoffice.configuration import Configuration
 
