@@ -113,9 +113,10 @@ def _device(agent: str, address: str | None) -> str:
 
 
 def live(user: User, *, at: datetime) -> QuerySet[Session]:
-    """The sessions a user is logged in with: not ended, and with a refresh token that is still good."""
+    """The apps a user is logged in with: not ended, and with a refresh token that is still good."""
     since = at - timedelta(days=configuration().refresh_token_days)
-    return Session.objects.filter(user=user, ended_at=None, refreshed_at__gt=since).order_by("-id")
+    rows = Session.objects.filter(kind=Session.Kind.APP)
+    return rows.filter(user=user, ended_at=None, refreshed_at__gt=since).order_by("-id")
 
 
 def end(user: User, public_id: uuid.UUID, *, at: datetime) -> Session:

@@ -72,7 +72,7 @@ class Query:
     @problem_as_error
     def sessions(self, info: Info) -> list[OwnSession]:
         current = session_of(info)
-        return [OwnSession.of(row, current) for row in sessions.live(current.user, at=timezone.now())[:100]]
+        return [OwnSession.of(row, current) for row in sessions.live(user_of(info), at=timezone.now())[:100]]
 
 
 @strawberry.type

@@ -227,6 +227,7 @@ def test_after_a_refusal_the_group_rests_for_everybody_longer_each_time_until_th
     in_loop(work)
 
 
+@pytest.mark.django_db
 def test_the_venues_refusal_is_counted_and_remembered(redis):
     async def work(client):
         admission, _ = await asked(client, 5, "statement")

@@ -32,7 +32,7 @@ WANTED = {
 OWN_PAGES = {
     "index": "", "stuck": "", "search": "", "security": "", "password_change": "", "password_change_done": "",
     "role_matrix": "auth.view_group", "ledger_trial_balance": "ledger.view_account",
-    "jobs_at_a_glance": "jobs.view_schedule", "brokerage_venue_faults": "brokerage.set_venue_faults",
+    "jobs_at_a_glance": "jobs.view_schedule", "health": "jobs.view_schedule", "brokerage_venue_faults": "brokerage.set_venue_faults",
 }  # fmt: skip
 # Not pages: a POST that has its own tests, what has no console session behind it, and what Django brings along.
 OTHER_ADDRESSES = {
@@ -250,7 +250,7 @@ def test_whatever_is_about_a_client_is_for_their_desk_alone_on_every_page_of_eve
 ID = '"{0}"'
 # What each operation is: open to anybody, the caller's own, about an object, or an act on an object. With an object:
 # how it is named, as an argument or inside the input.
-ANYBODY = {"signUp", "logIn", "refreshToken"}
+ANYBODY = {"signUp", "logIn", "refreshToken", "requestPasswordReset", "resetPassword", "verifyEmail"}
 OWN = {
     "me",
     "fundings",
@@ -259,6 +259,8 @@ OWN = {
     "trades",
     "tradingAccounts",
     "logOut",
+    "sessions",
+    "closeSession",
     "beginDerivLink",
     "completeDerivLink",
 }
