@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ALL = "*"
 # Neither how functions name their arguments nor what cannot be undone stops anybody (code is rolled back, the schema
 # stays); indexes and constraints are looked at by our own rules.
-LEFT_OUT = ("RUNPYTHON_REVERSIBLE", "RUNSQL_REVERSIBLE", "RUNPYTHON_ARGS_NAMING_CONVENTION", "RUNPYTHON_MODEL_VARIABLE_NAME", "CREATE_INDEX_EXCLUSIVE", 
+LEFT_OUT = ("RUNPYTHON_REVERSIBLE", "RUNSQL_REVERSIBLE", "RUNPYTHON_ARGS_NAMING_CONVENTION", "RUNPYTHON_MODEL_VARIABLE_NAME", "CREATE_INDEX_EXCLUSIVE",
             "CREATE_INDEX", "ADD_UNIQUE")  # fmt: skip
 _TABLE = r'(?:IF NOT EXISTS )?(?:"?public"?\.)?"?(\w+)"?'
 # A statement that holds a lock while it reads a whole table, unless the table is new.

@@ -28,8 +28,7 @@ def drill(folder: Path, *, keep: bool = False) -> Iterator[Step]:
     :raises BackupError: if the folder is no backup, or the drill cannot be done here.
     """
     described = manifest.read(folder)
-    connection.ensure_connection()
-    pg_restore = tools.folder(connection.pg_version) / "pg_restore"
+    pg_restore = tools.folder(tools.server_version()) / "pg_restore"
     files = _files(folder, described)
     yield files
     if files.wrong:

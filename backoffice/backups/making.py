@@ -26,8 +26,7 @@ def make(folder: Path) -> tuple[Manifest, Step]:
     begun = time.perf_counter()
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(f"{folder} is not empty. Each backup has a folder of its own.")
-    connection.ensure_connection()
-    programs = tools.folder(connection.pg_version)
+    programs = tools.folder(tools.server_version())
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import connection
 
 from backoffice.embedded import EmbeddedServerError, postgres
 
@@ -33,19 +34,26 @@ def environment(parameters: Mapping[str, Any], **more: str) -> dict[str, str]:
     return kept | found | more
 
 
-def folder(server_version: int) -> Path:
-    """The folder of the programs for a server of this version (as libpq tells it, 180004): the first that fits of the
+def server_version() -> int:
+    """Of the default database's server, as libpq tells it: 180004 is 18.4."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        return int(cursor.fetchone()[0])
+
+
+def folder(version: int) -> Path:
+    """The folder of the programs for a server of this version: the first that fits of the
     embedded server's and the PATH's.
 
     :raises BackupError: if there are none, or all are older than the server.
     """
-    major, seen = server_version // 10_000, []
+    major, seen = version // 10_000, []
     for candidate in _candidates():
-        version = _major(candidate)
-        if version is not None and version >= major:
+        theirs = _major(candidate)
+        if theirs is not None and theirs >= major:
             return candidate
-        if version is not None:
-            seen.append(str(version))
+        if theirs is not None:
+            seen.append(str(theirs))
     if seen:
         raise BackupError(
             f"The server is PostgreSQL {major}, but pg_dump here is only of version {' and '.join(seen)}. Install the "

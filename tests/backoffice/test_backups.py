@@ -125,7 +125,7 @@ def test_the_dump_and_its_manifest_are_of_the_same_moment_whatever_is_written_me
         other.start()
         other.join()
         assert manifest.contents() == counted
-        pg_dump = tools.folder(connection.pg_version) / "pg_dump"
+        pg_dump = tools.folder(tools.server_version()) / "pg_dump"
         arguments = [
             "--data-only",
             "--table=compliance_client",

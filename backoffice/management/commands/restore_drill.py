@@ -2,7 +2,7 @@
 
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self.stdout.write(f"The backup is good: {sum(step.seconds for step in steps):.1f} s altogether.")
 
 
-def _steps(folder: Path | None, keep: bool) -> Iterator[Step]:
+def _steps(folder: Path | None, keep: bool) -> Generator[Step, None, None]:
     with _backup(folder) as (found, made):
         yield from made
         yield from drill(found, keep=keep)
