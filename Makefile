@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice benchmarks brokerage compliance graphql_api job
 TYPED := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak accounts bench check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts bench drill check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,12 +47,18 @@ SCALE ?= 1
 bench: venv  ## How fast it is, beside references (BENCH="ledger jobs" for some); writes docs/measurements.md
 	@$(PY) -m benchmarks $(BENCH) --scale $(SCALE) --write
 
-check: venv  ## Format, lint, layers, types, missing migrations, drift of schema and generated docs
+TRADES ?= 1000000
+
+drill: venv  ## Back up, restore and verify a database of so many trades (TRADES=1000000); writes docs/measurements.md
+	@$(PY) -m benchmarks.drill $(TRADES) --write
+
+check: venv  ## Format, lint, layers, types, missing and unsafe migrations, drift of schema and generated docs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/lint-imports
 	.venv/bin/mypy $(TYPED)
 	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) -m tests.schema_changes
 	$(PY) manage.py write_docs --check
 
 format: venv  ## Format and mend what can be mended by itself

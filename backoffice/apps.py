@@ -11,6 +11,7 @@ class BackofficeConfig(AppConfig):
         from django.conf import settings
 
         from backoffice import addresses, monitoring, states_document, vitals
+        from backoffice.backups.verifications import events, verifications
         from backoffice.own_vitals import EVENTS_WAITING, PROCESSES_MISSING, STUCK
         from backoffice.state_diagrams import state_diagrams
 
@@ -20,3 +21,4 @@ class BackofficeConfig(AppConfig):
         vitals.register(PROCESSES_MISSING, order=10)
         vitals.register(EVENTS_WAITING, order=20)
         vitals.register(STUCK, order=30)
+        verifications.register("events", events, order=10)

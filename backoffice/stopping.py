@@ -5,7 +5,10 @@ wait for itself forever. A plain flag cannot.
 """
 
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _LOOK_EVERY_SECONDS = 0.1
@@ -32,3 +35,21 @@ class Stopping:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.times += 1
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise `SystemExit`, as Ctrl-C raises `KeyboardInterrupt`: a command that is asked to
+    stop clears up behind itself. For the main thread.
+    """
+    names = (signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, _leave) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

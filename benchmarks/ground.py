@@ -64,10 +64,12 @@ class Ground:
         """What PostgreSQL's own tools need to find the database."""
         import dj_database_url
 
+        from backoffice.backups import tools
+
         found = dj_database_url.parse(self.database_url)
-        given = {"PGHOST": found["HOST"], "PGPORT": found["PORT"], "PGUSER": found["USER"],
-                 "PGPASSWORD": found["PASSWORD"], "PGDATABASE": found["NAME"]}  # fmt: skip
-        return {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+        given = {"host": found["HOST"], "port": found["PORT"], "user": found["USER"],
+                 "password": found["PASSWORD"], "dbname": found["NAME"]}  # fmt: skip
+        return tools.environment(given)
 
 
 def say(text: str) -> None:

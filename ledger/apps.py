@@ -8,7 +8,10 @@ class LedgerConfig(AppConfig):
     verbose_name = "Ledger"
 
     def ready(self) -> None:
+        from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
+        from ledger import verify
         from ledger.states_document import hold
 
         state_diagrams.register("hold", hold, order=20)
+        verifications.register("ledger", verify.steps, order=20)

@@ -10,6 +10,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from backoffice.backups.verifications import Step
+
 # What is checked, the table whose rows it reads, and a query of what differs: which row, what stands there, what should.
 CHECKS: Final[tuple[tuple[str, str, str], ...]] = (
     (
@@ -145,3 +147,12 @@ def verify(limit: int = 100) -> Iterator[Checked]:
             found=found[0][3] if found else 0,
             differences=tuple(Difference(*row[:3]) for row in found),
         )
+
+
+def steps() -> Iterator[Step]:
+    """The same as steps of a restore drill."""
+    for check in verify(limit=3):
+        wrong = tuple(f"{each.what}: {each.stands}, not {each.should_be}." for each in check.differences)
+        if more := check.found - len(wrong):
+            wrong += (f"And {more:,} more.",)
+        yield Step(check.name, check.seconds, check.rows, wrong)
