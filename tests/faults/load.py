@@ -87,7 +87,11 @@ def load(
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """So many clients, each with a trade every so many seconds, for so long; then everything is checked."""
-    logging.getLogger("backoffice.wake").setLevel(logging.ERROR)  # what is set up here wakes nobody
+    for quiet in (
+        "backoffice.wake",
+        "backoffice.metrics",
+    ):  # what is set up here wakes nobody and is not counted
+        logging.getLogger(quiet).setLevel(logging.ERROR)
     report = Report(clients, every, seconds)
     accounts = open_accounts(clients)
     until(lambda: _connected(running) == clients, "every account is connected", 120, every=0.5)
