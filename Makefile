@@ -41,12 +41,12 @@ accounts: venv  ## Many accounts on one streams process and on two, one of them 
 	@$(PY) -m tests.faults accounts --accounts $(ACCOUNTS)
 
 CLIENTS ?= 200
-EVERY ?= 40
+EVERY ?= 60
 WEBS ?= 2
 WORKER_COUNT ?= 3
 STREAMS ?= 2
 
-load: venv  ## Clients trade while an officer works in the console (CLIENTS=200 MINUTES=5 EVERY=40)
+load: venv  ## Clients trade while an officer works in the console (CLIENTS=200 MINUTES=5 EVERY=60)
 	@$(PY) -m tests.faults load --clients $(CLIENTS) --minutes $(or $(MINUTES),5) --every $(EVERY)
 
 scale: venv  ## The same through PgBouncer, on several processes of a kind (WEBS=2 WORKER_COUNT=3 STREAMS=2)

@@ -3,7 +3,7 @@
 python -m tests.faults matrix --seeds 20 [--fault NAME] [--first 1]
 python -m tests.faults soak --seed 1 --minutes 10
 python -m tests.faults accounts --accounts 200
-python -m tests.faults load --clients 200 --minutes 5 --every 20 [--pooled --webs 2 --workers 3 --streams 2]
+python -m tests.faults load --clients 200 --minutes 5 --every 60 [--pooled --webs 2 --workers 3 --streams 2]
 """
 
 import argparse
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
     load = kinds.add_parser("load", help="many clients trade while an officer works in the console")
     load.add_argument("--clients", type=int, default=200)
     load.add_argument("--minutes", type=float, default=5.0)
-    load.add_argument("--every", type=float, default=20.0, help="seconds between two trades of a client")
+    load.add_argument("--every", type=float, default=60.0, help="seconds between two trades of a client")
     load.add_argument("--pooled", action="store_true", help="reach the database through PgBouncer")
     for kind in ("webs", "workers", "streams"):
         load.add_argument(f"--{kind}", type=int, default=1, help="how many of these processes")

@@ -33,6 +33,7 @@ from tests.running import COMMANDS, Running, read_log, until
 
 # Runs shorter than this tell nothing of growth: they end while everything still fills.
 JUDGED_SECONDS = 120.0
+SHOWN = 12  # kinds of errors in the report, the most frequent first
 
 
 def processes(*, webs: int = 1, workers: int = 1, streams: int = 1) -> list[str]:
@@ -65,7 +66,8 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        found = [*self.seen.wrong, *self.findings.wrong, *self.books]
+        found = [f"{times} times {wrong}" for wrong, times in self.seen.wrong.most_common(SHOWN)]
+        found += [*self.findings.wrong, *self.books]
         if self.watched is not None:
             found += [self.watched.failed] * bool(self.watched.failed)
             if self.seconds >= JUDGED_SECONDS:
@@ -209,10 +211,11 @@ def told(report: Report) -> str:
         "one processor's share: "
         + ", ".join(f"{name} {share:.0%}" for name, share in watched.processors.items()),
         f"longest wait of a queue's next job {watched.oldest_job:.1f} s; oldest event without position "
-        f"{watched.unsequenced:.1f} s; a client behind its schedule by {report.seen.latest:.1f} s at most",
+        f"{watched.unsequenced:.1f} s; a client behind its schedule by {report.seen.latest:.1f} s at most, "
+        f"{report.seen.missed} trades left out for it",
         f"final and confirmed {report.still:.0f} s after the load ended",
         f"trades: {found.trades} ({', '.join(f'{state} {many}' for state, many in sorted(report.states.items()))})",
-        f"errors {len(report.seen.wrong)}   bought twice {len(found.bought_twice)}   lost {len(found.lost)}   "
+        f"errors {report.seen.wrong.total()}   bought twice {len(found.bought_twice)}   lost {len(found.lost)}   "
         f"not final {len(found.stuck)}   mirror unequal {len(found.unequal)}   books, jobs, logs {len(report.books)}",
         *report.problems,
     ]

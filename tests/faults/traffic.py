@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,13 +31,15 @@ LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100
 
 @dataclass
 class Seen:
-    """How long each thing took, in seconds, and whatever went wrong, a sentence each."""
+    """How long each thing took, in seconds, and how often which thing went wrong."""
 
     took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    wrong: list[str] = field(default_factory=list)
+    wrong: Counter[str] = field(default_factory=Counter)
     placed: list[str] = field(default_factory=list)
     latest: float = 0.0
     """The most seconds that a client began a trade later than it meant to."""
+    missed: int = 0
+    """Trades not begun, since the same client's last one had not ended by then."""
 
 
 class Trader:
@@ -47,28 +49,36 @@ class Trader:
         self._url, self._access, self._http, self._seen = f"{origin}/graphql/", access, http, seen
         self._draw, self._number = random.Random(number), number
         self._ids = itertools.count(1)
+        self._doing = ""
 
     async def trade_until(self, end: float, first: float, every: float) -> None:
         """From `first` on every so many seconds, by the steady clock; nothing is begun after `end`."""
         due = first
         while due < end:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._seen.latest = max(self._seen.latest, time.monotonic() - due)
             try:
-                async with asyncio.timeout(PATIENCE + 30), self._socket() as socket:
+                async with self._socket() as socket:
                     while due < end:
-                        await asyncio.sleep(max(0.0, due - time.monotonic()))
-                        self._seen.latest = max(self._seen.latest, time.monotonic() - due)
+                        await self._at(due)
                         async with asyncio.timeout(PATIENCE):
                             await self._once(socket)
-                        due += every
+                        due = self._after(due, every)
             except Exception as found:  # noqa: BLE001  (everything that goes wrong is counted; a client goes on)
-                self._seen.wrong.append(f"client {self._number}: {found!r}")
-                due += every
+                self._seen.wrong[f"client, {self._doing}: {found!r}"[:300]] += 1
+                due = self._after(due, every)
+
+    async def _at(self, due: float) -> None:
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        self._seen.latest = max(self._seen.latest, time.monotonic() - due)
+
+    def _after(self, due: float, every: float) -> float:
+        """When the next trade is due; those that were due while the last one still ran are left out, and counted."""
+        missed = int(max(0.0, time.monotonic() - due) // every)
+        self._seen.missed += missed
+        return due + every * (missed + 1)
 
     @asynccontextmanager
     async def _socket(self) -> AsyncIterator[ClientConnection]:
-        begun = time.monotonic()
+        self._doing, begun = "opening a socket", time.monotonic()
         url = self._url.replace("http", "ws", 1)
         async with connect(
             url, subprotocols=["graphql-transport-ws"], compression=None, open_timeout=PATIENCE
@@ -96,23 +106,24 @@ class Trader:
         await self._ask("proposal", PROPOSAL, input=terms)
 
     async def _ask(self, name: str, query: str, **variables: Any) -> Any:
-        begun = time.monotonic()
+        self._doing, begun = name, time.monotonic()
         answer = await self._http.post(
             self._url,
             json={"query": query, "variables": variables},
             headers={"Authorization": f"Bearer {self._access}"},
         )
         self._seen.took[name].append(time.monotonic() - begun)
-        assert answer.status_code == 200, f"{name}: {answer.status_code} {answer.text[:300]}"
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
         body = answer.json()
-        assert "errors" not in body, f"{name}: {body}"
+        assert "errors" not in body, str(body)
         (value,) = body["data"].values()
-        assert "code" not in value, f"{name}: {value}"
+        assert "code" not in value, str(value)
         return value
 
     async def _watch(self, socket: ClientConnection, trade: str, placed_at: float) -> None:
         """Each state as it is told, until the trade is final and the subscription says that it is over."""
         name, begun, state = str(next(self._ids)), time.monotonic(), ""
+        self._doing = "watching a trade"
         subscribe = {"query": STATUS, "variables": {"id": trade}}
         await socket.send(json.dumps({"id": name, "type": "subscribe", "payload": subscribe}))
         is_first, is_bought = True, False
@@ -120,7 +131,7 @@ class Trader:
             message = json.loads(await socket.recv())
             if message["type"] == "complete":
                 break
-            assert message["type"] == "next", f"{trade}: {message}"
+            assert message["type"] == "next", str(message)
             now, status = time.monotonic(), message["payload"]["data"]["tradeStatus"]
             state = status["state"]
             if is_first:
@@ -131,7 +142,7 @@ class Trader:
                 self._seen.took["placed, until told that it is open"].append(now - placed_at)
             if status["trade"]["isFinal"]:
                 self._seen.took["placed, until told how it ended"].append(now - placed_at)
-        assert state in ENDS, f"{trade} ended as {state or 'nothing'}"
+        assert state in ENDS, f"it ended as {state or 'nothing'}"
 
 
 class Officer:
@@ -148,7 +159,7 @@ class Officer:
             try:
                 await self._log_in()
             except (httpx.HTTPError, AssertionError) as found:
-                self._seen.wrong.append(f"the officer could not log in: {found!r}")
+                self._seen.wrong[f"the officer could not log in: {found!r}"] += 1
                 return
             while time.monotonic() < end:
                 for name, path in self._pages.items():
@@ -157,7 +168,7 @@ class Officer:
                     try:
                         self._note(await self._get(name, path.format(trade=self._trade)))
                     except (httpx.HTTPError, AssertionError) as found:
-                        self._seen.wrong.append(f"console, {name}: {found!r}")
+                        self._seen.wrong[f"console, {name}: {found!r}"] += 1
                     await asyncio.sleep(THINK_SECONDS)
 
     async def _log_in(self) -> None:
