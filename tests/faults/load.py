@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from django.conf import global_settings
 from django.contrib import admin
 from django.db import connection
+from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -98,7 +100,8 @@ def load(
     accounts = open_accounts(clients)
     until(lambda: _connected(running) == clients, "every account is connected", 120, every=0.5)
     entrances = [_access(account) for account in accounts]
-    officer = world.staff("Administrator")
+    with override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS):  # as the web process checks it
+        officer = world.staff("Administrator")
     connection.close()
     say(f"{clients} clients are there; they trade for {seconds:.0f} s, each every {every:g} s")
     watched = report.watched = Footprint(running)

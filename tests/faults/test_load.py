@@ -15,7 +15,7 @@ CLIENTS = 8
 
 @pytest.fixture(scope="module")
 def story(django_db_setup, django_db_blocker, tmp_path_factory):
-    names = load.processes(webs=2, workers=2, streams=2)
+    names = load.processes(webs=2, workers=2)
     with (
         on_own_servers(
             tmp_path_factory.mktemp("load"), django_db_blocker, names=names, pooled=pooler.PROGRAM is not None
@@ -48,7 +48,7 @@ def test_nothing_fails_and_every_trade_ends_as_the_venue_says_while_an_officer_w
 def test_clients_are_spread_over_both_web_processes_and_all_processes_are_watched(story):
     report, running, _ = story
     assert len(running.origins) == 2
-    assert set(report.watched.processors) == set(running.names) >= {"web-2", "workers-2", "streams-2"}
+    assert set(report.watched.processors) == set(running.names) >= {"web-2", "workers-2", "streams"}
 
 
 @pytest.mark.skipif(pooler.PROGRAM is None, reason="no PgBouncer on this machine (package pgbouncer)")

@@ -179,7 +179,8 @@ class Officer:
         begun = time.monotonic()
         answer = await self._http.post(f"{origin}{home}login/", data={**form, "csrfmiddlewaretoken": token})
         self._seen.took["console, log-in"].append(time.monotonic() - begun)
-        assert (answer.status_code, answer.headers.get("location")) == (302, home), answer.text[:300]
+        refusal = re.findall(r'class="c-(?:refusal|error)"[^>]*>(.*?)</(?:div|p)>', answer.text)
+        assert (answer.status_code, answer.headers.get("location")) == (302, home), refusal
 
     async def _get(self, name: str, path: str) -> str:
         begun = time.monotonic()
