@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice benchmarks brokerage compliance graphql_api job
 TYPED := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak accounts bench drill check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts load scale bench drill check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,17 +29,29 @@ FIRST ?= 1
 FAULT ?=
 GENERATION ?=
 SEED ?= 1
-MINUTES ?= 10
 ACCOUNTS ?= 200
 
 faults: venv  ## Every fault with many seeds (SEEDS=20, FAULT=name, GENERATION=v4); writes docs/faults.md
 	@$(PY) -m tests.faults matrix --seeds $(SEEDS) --first $(FIRST) --fault "$(FAULT)" --generation "$(GENERATION)"
 
 soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
-	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(MINUTES) --generation "$(GENERATION)"
+	@$(PY) -m tests.faults soak --seed $(SEED) --minutes $(or $(MINUTES),10) --generation "$(GENERATION)"
 
 accounts: venv  ## Many accounts on one streams process and on two, one of them killed (ACCOUNTS=200)
 	@$(PY) -m tests.faults accounts --accounts $(ACCOUNTS)
+
+CLIENTS ?= 200
+EVERY ?= 60
+WEBS ?= 2
+WORKER_COUNT ?= 3
+STREAMS ?= 2
+
+load: venv  ## Clients trade while an officer works in the console (CLIENTS=200 MINUTES=5 EVERY=60)
+	@$(PY) -m tests.faults load --clients $(CLIENTS) --minutes $(or $(MINUTES),5) --every $(EVERY)
+
+scale: venv  ## The same through PgBouncer, on several processes of a kind (WEBS=2 WORKER_COUNT=3 STREAMS=2)
+	@$(PY) -m tests.faults load --clients $(CLIENTS) --minutes $(or $(MINUTES),5) --every $(EVERY) \
+		--pooled --webs $(WEBS) --workers $(WORKER_COUNT) --streams $(STREAMS)
 
 BENCH ?=
 SCALE ?= 1

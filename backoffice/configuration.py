@@ -45,6 +45,10 @@ class Configuration(BaseSettings):
     database_url: str = Field(
         "", description="PostgreSQL 15 or newer. Unset: an embedded server in the data folder."
     )
+    database_pooled: bool = Field(
+        False,
+        description="DATABASE_URL leads to a pooler that gives a connection for one transaction, as PgBouncer does. The limits of time then stand in the database: see [scale.md](scale.md#through-a-pooler).",
+    )
     redis_url: str = Field(
         "",
         description="Redis 6.2 or newer, `noeviction` and AOF. Unset: an embedded server in the data folder.",

@@ -31,9 +31,15 @@ Check = Callable[[], str]
 def _database() -> str:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute(
+                "SELECT name FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout') AND setting = '0'"
+                " ORDER BY name"
+            )
+            missing = [name for (name,) in cursor.fetchall()]
     except DatabaseError as error:
         return f"The database does not answer ({type(error).__name__})."
+    if missing:
+        return f"The database never gives up waiting: {' and '.join(missing)} not set. See docs/scale.md, through a pooler."
     return ""
 
 

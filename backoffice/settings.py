@@ -91,9 +91,14 @@ REDIS_URL = CONFIG.redis_url or embedded.redis_url(CONFIG.data_dir)
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
 DATABASES["default"].setdefault("OPTIONS", {})
 # Dramatiq's time limits do not cut a wait for the database, so the database cuts itself.
-DATABASES["default"]["OPTIONS"]["options"] = (
-    "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
-)
+if (
+    CONFIG.database_pooled
+):  # a pooler hands the next transaction to another session: nothing may be said to one
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+else:
+    DATABASES["default"]["OPTIONS"]["options"] = (
+        "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+    )
 
 AUTH_USER_MODEL = "backoffice.User"
 AUTHENTICATION_BACKENDS = [

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dj_database_url
 import httpx
@@ -24,6 +24,9 @@ from backoffice import embedded
 from backoffice.configuration import ROOT
 from tests import world
 from tests.edges.api import LOG_IN, PLACE, SIGN_UP
+
+if TYPE_CHECKING:
+    from tests.faults.pooler import Pooler
 
 NO_LIMITS = "--no-limits"
 COMMANDS = {
@@ -63,6 +66,8 @@ class Running:
         self.database, self.urls = database, urls
         self.commands = {name: [str(ROOT / "manage.py"), *command] for name, command in COMMANDS.items()}
         self.port, self.sim_port = free_port(), free_port()
+        self.ports = {"web": self.port}  # of each web process
+        self.names: Sequence[str] = tuple(COMMANDS)  # what a whole deployment starts
         self.url, self.sim_url = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.sim_port}"
         self.logs = folder
         self.environment = {
@@ -82,14 +87,18 @@ class Running:
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.servers: Path | None = None  # the folder of servers of its own
+        self.pooler: Pooler | None = None  # what stands between it and its database
 
     def start(self, *names: str) -> None:
-        """Start processes by name; `streams-2` is one more of the kind `streams`."""
+        """Start processes by name; `streams-2` is one more of the kind `streams`, `web-2` has a port of its own."""
         for name in names:
+            environment = dict(self.environment)
+            if (kind := name.partition("-")[0]) == "web":
+                environment["PORT"] = str(self.ports.setdefault(name, free_port()))
             with (self.logs / f"{name}.log").open("ab") as log:
                 self._processes[name] = subprocess.Popen(
-                    [sys.executable, *self.commands[name.partition("-")[0]]],
-                    env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                    [sys.executable, *self.commands[kind]],
+                    env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
 
     def kill(self, name: str) -> None:
@@ -98,6 +107,11 @@ class Running:
         with suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    @property
+    def origins(self) -> list[str]:
+        """Where each web process answers."""
+        return [f"http://127.0.0.1:{port}" for port in self.ports.values()]
 
     def pid(self, name: str) -> int:
         return self._processes[name].pid
@@ -125,7 +139,7 @@ class Running:
     def wait_ready(self) -> None:
         def ready() -> bool:
             try:
-                return HTTP.get(f"{self.url}/health/ready").status_code == 200
+                return all(HTTP.get(f"{one}/health/ready").status_code == 200 for one in self.origins)
             except httpx.TransportError:
                 return False
 
@@ -321,12 +335,20 @@ def running(folder: Path, blocker: Any) -> Iterator[Running]:
 
 @contextmanager
 def on_own_servers(
-    folder: Path, blocker: Any, crashes: Path | None = None, *, limits: bool = False
+    folder: Path,
+    blocker: Any,
+    crashes: Path | None = None,
+    *,
+    limits: bool = False,
+    names: Sequence[str] = tuple(COMMANDS),
+    speed: float = 10,
+    pooled: bool = False,
 ) -> Iterator[Running]:
     """All processes of a deployment, on a PostgreSQL and a Redis of their own that may be killed.
 
     With a folder for `crashes`, the workers die at the steps that are armed there (`tests/faults/crashing.py`). With
-    `limits` the simulator enforces how often it may be asked.
+    `limits` the simulator enforces how often it may be asked; it ticks `speed` times as fast as the venue. `names` are the
+    processes, several of a kind if wanted; `pooled`, they reach the database through PgBouncer, as the test does not.
     """
     data_dir = Path(tempfile.mkdtemp(prefix="nexus-faults-"))
     data_dir.chmod(0o711)
@@ -340,6 +362,8 @@ def on_own_servers(
         known = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
         found = Running(folder, {name: database[name] for name in known}, urls)
         found.servers = data_dir
+        found.names = names
+        found.commands["simulator"][found.commands["simulator"].index("--speed") + 1] = str(speed)
         if limits:
             found.commands["simulator"].remove(NO_LIMITS)
         if crashes is not None:
@@ -350,7 +374,12 @@ def on_own_servers(
         with inside(found.database, blocker):
             call_command("migrate", verbosity=0)
             world.reference()
-        with _all_running(found, blocker):
+        with ExitStack() as around:
+            if pooled:
+                from tests.faults.pooler import through_pooler
+
+                around.enter_context(through_pooler(found, blocker))
+            around.enter_context(_all_running(found, blocker))
             yield found
     finally:
         embedded.stop(data_dir)
@@ -362,7 +391,7 @@ def _all_running(found: Running, blocker: Any) -> Iterator[Running]:
     with inside(found.database, blocker):
         call_command("sync_schedule", verbosity=0)
     try:
-        found.start(*COMMANDS)
+        found.start(*found.names)
         found.wait_ready()
         yield found
     finally:

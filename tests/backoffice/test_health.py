@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client, override_settings
 from redis import Redis
 
@@ -26,6 +27,16 @@ def test_ready_is_503_with_a_sentence_for_each_process_that_is_silent_and_200_on
     assert client.get("/health/ready").status_code == 200
     heartbeat.leave(heartbeat.own_name("streams"))
     assert client.get("/health/ready").status_code == 503
+
+
+@pytest.mark.django_db
+def test_a_database_that_never_gives_up_waiting_is_not_ready(client: Client, redis: Redis) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # as through a pooler, where the role has no limit
+    found = json.loads(client.get("/health/ready").content)["checks"]["database"]
+    assert not found["ok"]
+    assert "statement_timeout" in found["reason"]
+    assert "lock_timeout" not in found["reason"]
 
 
 @pytest.mark.django_db

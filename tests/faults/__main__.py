@@ -1,8 +1,9 @@
-"""`make faults`, `make soak` and `make accounts`: on servers of their own, whatever else runs on this machine.
+"""`make faults`, `make soak`, `make accounts`, `make load` and `make scale`: on servers of their own, whatever else runs on this machine.
 
 python -m tests.faults matrix --seeds 20 [--fault NAME] [--first 1]
 python -m tests.faults soak --seed 1 --minutes 10
 python -m tests.faults accounts --accounts 200
+python -m tests.faults load --clients 200 --minutes 5 --every 60 [--pooled --webs 2 --workers 3 --streams 2]
 """
 
 import argparse
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "faults.md"  # of a mix; clients of one generation alone have a page beside it
+BLOCKER: Any = SimpleNamespace(unblock=nullcontext)  # nothing keeps from the database here, as pytest would
 PROOF = 20  # seeds of one fault from which on its row on the page is replaced
 
 
@@ -45,12 +47,31 @@ def arguments() -> argparse.Namespace:
         "accounts", help="many accounts on one streams process and on two, one killed"
     )
     accounts.add_argument("--accounts", type=int, default=200)
+    load = kinds.add_parser("load", help="many clients trade while an officer works in the console")
+    load.add_argument("--clients", type=int, default=200)
+    load.add_argument("--minutes", type=float, default=5.0)
+    load.add_argument("--every", type=float, default=60.0, help="seconds between two trades of a client")
+    load.add_argument("--pooled", action="store_true", help="reach the database through PgBouncer")
+    for kind in ("webs", "workers", "streams"):
+        load.add_argument(f"--{kind}", type=int, default=1, help="how many of these processes")
     return parser.parse_args()
 
 
 @contextmanager
 def ready(generation: str, *, limits: bool = False) -> "Iterator[Stage]":
     """Django on servers made for this run, and everything started; clients speak this generation, or each at random."""
+    folder = begin()
+    from tests.faults.stage import stage
+    from tests.running import inside
+
+    with stage(folder, BLOCKER, limits=limits) as found, inside(found.running.database, BLOCKER):
+        if generation:
+            found.generations = [generation]
+        yield found
+
+
+def begin() -> Path:
+    """Set Django up with no servers yet; the folder that logs go to."""
     folder = Path(tempfile.mkdtemp(prefix="nexus-faults-logs-"))
     os.environ.update(
         DATA_DIR=str(folder), MODE="demo", DJANGO_SETTINGS_MODULE="backoffice.settings",
@@ -63,15 +84,8 @@ def ready(generation: str, *, limits: bool = False) -> "Iterator[Stage]":
     Configuration.model_config["env_file"] = None
     django.setup()
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    from tests.faults.stage import stage
-    from tests.running import inside
-
-    blocker: Any = SimpleNamespace(unblock=nullcontext)
     say(f"logs in {folder}")
-    with stage(folder, blocker, limits=limits) as found, inside(found.running.database, blocker):
-        if generation:
-            found.generations = [generation]
-        yield found
+    return folder
 
 
 def say(text: str) -> None:
@@ -176,6 +190,22 @@ def run_accounts(given: argparse.Namespace) -> int:
     return 1 if report.problems else 0
 
 
+def run_load(given: argparse.Namespace) -> int:
+    folder = begin()
+    from tests.faults import load
+    from tests.running import inside, on_own_servers
+
+    names = load.processes(webs=given.webs, workers=given.workers, streams=given.streams)
+    with (
+        on_own_servers(folder, BLOCKER, names=names, speed=1, pooled=given.pooled) as running,
+        inside(running.database, BLOCKER),
+    ):
+        report = load.load(running, given.clients, given.minutes * 60, given.every, say)
+    say(load.told(report))
+    return 1 if report.problems else 0
+
+
 if __name__ == "__main__":
     given = arguments()
-    sys.exit({"matrix": run_matrix, "soak": run_soak, "accounts": run_accounts}[given.kind](given))
+    runs = {"matrix": run_matrix, "soak": run_soak, "accounts": run_accounts, "load": run_load}
+    sys.exit(runs[given.kind](given))

@@ -4,7 +4,6 @@ The simulator says how many connections each account had and what it refused as 
 """
 
 import json
-import os
 import random
 import threading
 import time
@@ -12,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 from django.utils import timezone
 
 from brokerage import connections, placing
@@ -21,6 +20,7 @@ from brokerage.models import Trade, TradingAccount
 from brokerage.venue import PUBLIC
 from tests import world
 from tests.faults.checks import check, wait_confirmed
+from tests.faults.footprint import processor_seconds, resident
 from tests.faults.stage import Stage
 from tests.running import until
 
@@ -28,7 +28,6 @@ FIRST, SECOND = "streams", "streams-2"
 PICKED_UP_WITHIN: Final = 15.0
 WATCHED_SECONDS: Final = 10.0
 TRADES_AT_ONCE: Final = 12
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -125,14 +124,9 @@ def finish(stage: Stage, report: Report, opened: list[TradingAccount], placed: l
 
 def open_accounts(count: int) -> list[TradingAccount]:
     """So many clients with an active account, every other on v4; through verbs, opened by the workers at the desk."""
-    hashers, settings.PASSWORD_HASHERS = settings.PASSWORD_HASHERS, [
-        "django.contrib.auth.hashers.MD5PasswordHasher"
-    ]  # fmt: skip
-    try:
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         for _ in range(count):
             world.client(email=f"{world.key()}@accounts.example.com", at=timezone.now())
-    finally:
-        settings.PASSWORD_HASHERS = hashers
     ours = TradingAccount.objects.filter(client__membership__user__email__endswith="@accounts.example.com")
     active = ours.filter(state="active")
     until(lambda: active.count() == count, "every account is open at the venue", 120, every=0.5)
@@ -204,18 +198,6 @@ def is_shared(stage: Stage, links: int, most: int) -> bool:
     """Whether two processes have everything up between them, neither more than its part."""
     found = parts(stage)
     return len(found) == 2 and sum(found) == links and max(found) <= most
-
-
-def processor_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident(pid: int) -> float:
-    """Megabytes of memory."""
-    with open(f"/proc/{pid}/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def told(report: Report) -> str:
