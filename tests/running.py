@@ -1,5 +1,6 @@
 """The real processes of a deployment, on the test's own database: started, killed and asked like any other."""
 
+import itertools
 import json
 import os
 import shutil
@@ -38,6 +39,7 @@ COMMANDS = {
     "simulator": ["deriv_simulator", "--speed", "10", NO_LIMITS],
 }
 
+_databases = itertools.count(1)
 # One for all, since making one costs more than most questions; no connection is kept, since processes are killed.
 HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
 
@@ -289,7 +291,7 @@ def own_database(blocker: Any) -> Iterator[str]:
     # pytest-django makes a test database only in a session that has a test marked `django_db`.
     template = present if present.startswith("test_") else "template0"
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    name = f"test_deployment_{worker}_{os.getpid()}"
+    name = f"test_deployment_{worker}_{os.getpid()}_{next(_databases)}"
     with blocker.unblock():
         connection.close()
         with connection._nodb_cursor() as cursor:

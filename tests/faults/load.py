@@ -10,7 +10,8 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,19 @@ class Report:
         return found
 
 
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Hear nothing but errors of these for a while."""
+    before = {name: logging.getLogger(name).level for name in loggers}
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
 def load(
     running: Running,
     clients: int,
@@ -91,13 +105,11 @@ def load(
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """So many clients, each with a trade every so many seconds, for so long; then everything is checked."""
-    for quiet in (
-        "backoffice.wake",
-        "backoffice.metrics",
-    ):  # what is set up here wakes nobody and is not counted
-        logging.getLogger(quiet).setLevel(logging.ERROR)
     report = Report(clients, every, seconds)
-    accounts = open_accounts(clients)
+    with quiet(
+        "backoffice.wake", "backoffice.metrics"
+    ):  # what is set up here wakes nobody and is not counted
+        accounts = open_accounts(clients)
     until(lambda: _connected(running) == clients, "every account is connected", 120, every=0.5)
     entrances = [_access(account) for account in accounts]
     with override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS):  # as the web process checks it

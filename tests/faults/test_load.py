@@ -3,13 +3,21 @@
 `make load` and `make scale` do the same with 200 clients for minutes, and judge what grows.
 """
 
+import os
+
 import psycopg2
 import pytest
 
 from tests.faults import load, pooler
 from tests.running import inside, on_own_servers
 
-pytestmark = pytest.mark.processes
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(
+        "LOAD" not in os.environ,
+        reason="A minute of load: `LOAD=1 make test`, or `make scale` for all of it.",
+    ),
+]
 CLIENTS = 8
 
 
