@@ -35,14 +35,12 @@ def run(ground: Ground) -> list[Figure]:
 
 def pages(many: int) -> Iterator[tuple[str, float]]:
     """Each page with what it took, in milliseconds."""
-    from django.test import Client as Browser
     from django.urls import reverse
 
     from brokerage.models import Trade
-    from tests import world
+    from tests.edges import staff
 
-    browser = Browser()
-    browser.force_login(world.staff(is_superuser=True))
+    browser = staff.browser(staff.superuser())
     trades = reverse("admin:brokerage_trade_changelist")
     told = Trade.objects.filter(hold__isnull=False).order_by("-id").first()
     assert told is not None

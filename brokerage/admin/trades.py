@@ -27,7 +27,8 @@ from ledger.models import Entry
 
 
 def _unfinished(rows: Any, at: datetime) -> QuerySet[Trade]:
-    return rows.exclude(state__in=Trade.FINAL)  # type: ignore[no-any-return]
+    # Named, not excluded: an index finds these few, however many are final.
+    return rows.filter(state__in=list(Trade.PATIENCE))  # type: ignore[no-any-return]
 
 
 def _stuck(rows: Any, at: datetime) -> QuerySet[Trade]:
