@@ -2,7 +2,8 @@
 
 Both are asked in this process through the whole of Django (middleware, token, session), one after the other in
 turns. The view reads `values_list` of one query and builds dictionaries; the API parses, validates and executes a
-document with 28 fields for each trade. Rates are of one thread.
+document with 28 fields for each trade. Rates are of one thread. The schema shows no client on a trade: both read the
+client's row and neither answers it.
 
 Not said: the network, and how many threads or processes a machine can use.
 """

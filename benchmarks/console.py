@@ -1,4 +1,4 @@
-"""The console with very many trades: list, search and record page, at 1,000,000 trades and at 5,000,000.
+"""The console with very many trades: list, search and record page, at 1,000,000 trades and at 5,000,000 (times the scale).
 
 What a page takes in the web process, from the request to the last byte, median of twenty: middleware, permissions,
 every query and the template, through Django's test client as a superuser. The trades are of 500 clients and filled

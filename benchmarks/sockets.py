@@ -1,4 +1,4 @@
-"""Live subscriptions: from a commit to the last of 1,000 sockets, and what is left when 1,000 sockets have gone.
+"""Live subscriptions: from a commit to the last of 1,000 sockets.
 
 A web process of its own serves 1,000 sockets, all of one client app's person and all watching one trade, in one
 process beside it. The trade changes its state 21 times; what is measured is from the return of the commit to the last

@@ -141,16 +141,14 @@ def test_an_accounts_page_says_how_it_is_connected_and_how_much_it_may_still_ask
     asked_too_often(account.pk)
     text = account_page(account)
     # However slow this machine is at the moment.
-    assert re.search(
-        r"Connection Up Since \d min ago Protocol v3 Last heard of the venue \d+ (s|min) ago", text
-    )
+    assert re.search(r"Connection Up Since 2 min ago Protocol v3 Last heard of the venue [1-5]\d s ago", text)
     assert "Connections made by this process 3" in text
     assert "v3, outcome 7 of 25 The venue refused more; nothing leaves for 2 s" in text
     assert "v3, pricing" not in text, "nothing of it left in the last minute"
     down = LinkFacts(False, since, 3, None, "v4", "FEED_FROZEN")
     redis.set(f"{connections.PREFIX}one", connections.told({str(account.pk): down}, site="up"))
     assert re.search(
-        r"Connection Down Since \d min ago Why feed frozen; it is made anew Protocol v4",
+        r"Connection Down Since 2 min ago Why feed frozen; it is made anew Protocol v4",
         account_page(account),
     )
 
