@@ -15,7 +15,7 @@ from django.db import transaction
 from backoffice import keys
 from backoffice.errors import DomainError
 from backoffice.money import parse_amount
-from backoffice.wake import wake
+from backoffice.wake import wake, wake_swept
 from backoffice.who import By
 from brokerage import account_states, accounts, grant_states, grants, simulated_venue, venue, venue_rest
 from brokerage.deriv import errors
@@ -187,5 +187,5 @@ def sweep_resets() -> int:
     """Have every reset that waits asked for again. Returns how many there are."""
     waiting = list(TradingAccount.objects.to_reset().values_list("pk", flat=True)[:200])
     for account_id in waiting:
-        wake("trading.reset_demo", account_id)
+        wake_swept("trading.reset_demo", account_id)
     return len(waiting)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from backoffice.errors import DomainError, MoveNotAllowed
-from backoffice.wake import wake
+from backoffice.wake import wake, wake_swept
 from backoffice.who import By
 from brokerage import accounts, gate, markup, reconciliation, statements, trades, venue
 from brokerage.deriv import errors
@@ -182,7 +182,7 @@ def sweep(*, now: Clock) -> int:
     """
     looked_at = 0
     for trade in Trade.objects.queued().filter(changed_at__lt=now() - Trade.GRACE)[:200]:
-        wake("trading.submit", trade.pk)
+        wake_swept("trading.submit", trade.pk)
         looked_at += 1
     for trade in Trade.objects.overdue_submissions(now())[:200]:
         try:
@@ -193,15 +193,15 @@ def sweep(*, now: Clock) -> int:
             continue  # its own worker was quicker
         looked_at += 1
     for trade in Trade.objects.unsold(now())[:200]:
-        wake("trading.sell", trade.pk)
+        wake_swept("trading.sell", trade.pk)
         looked_at += 1
     for trade in Trade.objects.due(now())[:200]:
-        wake("trading.follow_up", trade.pk)
+        wake_swept("trading.follow_up", trade.pk)
         looked_at += 1
     for account_id in _with_lines_to_lay(now())[:200]:
-        wake("trading.lay_lines", account_id)
+        wake_swept("trading.lay_lines", account_id)
     for account in TradingAccount.objects.opening()[:200]:
-        wake("trading.open_account", account.pk)
+        wake_swept("trading.open_account", account.pk)
     return looked_at
 
 
@@ -213,7 +213,7 @@ def sweep_uncertain() -> int:
     """The sweep of lost answers, apart and slower: each look costs the venue some of its scarcest requests."""
     found = list(Trade.objects.uncertain()[:200])
     for trade in found:
-        wake("trading.reconcile", trade.pk)
+        wake_swept("trading.reconcile", trade.pk)
     return len(found)
 
 
@@ -229,7 +229,7 @@ def sweep_statements(*, now: Clock) -> int:
     gaps = Difference.objects.open().filter(kind=Difference.Kind.GAP)
     found |= set(gaps.values_list("account_id", flat=True)[:200])
     for account_id in TradingAccount.objects.to_stream().filter(pk__in=found).values_list("pk", flat=True):
-        wake("trading.read_statement", account_id)
+        wake_swept("trading.read_statement", account_id)
     return len(found)
 
 

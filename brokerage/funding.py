@@ -18,7 +18,7 @@ from backoffice.database import uuid7
 from backoffice.errors import DomainError, InvalidInput, KeyReused, MoveNotAllowed, NotFound
 from backoffice.models import User
 from backoffice.money import parse_amount
-from backoffice.wake import wake
+from backoffice.wake import wake, wake_swept
 from backoffice.who import By
 from brokerage import accounts, agent_desk, entries
 from brokerage.deriv import errors
@@ -226,7 +226,7 @@ def sweep(*, now: Clock) -> int:
     """Wake whatever a lost nudge or a dead worker left behind; how many."""
     numbers = list(Funding.objects.to_push(now()).values_list("pk", flat=True)[:200])
     for number in numbers:
-        wake("funding.send", number)
+        wake_swept("funding.send", number)
     return len(numbers)
 
 

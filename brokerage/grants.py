@@ -9,7 +9,7 @@ from django.db import transaction
 from backoffice import keys
 from backoffice.errors import DomainError
 from backoffice.secrets import unseal
-from backoffice.wake import wake
+from backoffice.wake import wake, wake_swept
 from backoffice.who import By
 from brokerage import account_states, accounts, adopting, grant_states, venue_rest
 from brokerage.deriv import errors
@@ -38,7 +38,7 @@ def refresh_due(*, now: Clock) -> int:
     """Have every grant renewed whose token runs out within five minutes. Returns how many there are."""
     due = list(Grant.objects.due(now()).values_list("pk", flat=True)[:500])
     for grant_id in due:
-        wake("grants.renew", grant_id)
+        wake_swept("grants.renew", grant_id)
     return len(due)
 
 

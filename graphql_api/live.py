@@ -25,8 +25,9 @@ R = TypeVar("R")
 
 # Sockets share these threads, so a process holds this many database connections however many sockets it has.
 _threads: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="live")
-# Look anyway after this long: a nudge may have been lost.
-LOOK_SECONDS: Final = 5.0
+# Look anyway after this long without a nudge: one may have been lost. All look as soon as a lost Redis is back.
+LOOK_SECONDS: Final = 10.0
+LOOK_EVERY: Final = 0.5
 CHANNELS: Final = ("live:trades", "live:events")
 
 
@@ -77,6 +78,7 @@ class Hub:
     def __init__(self) -> None:
         self._waiting: dict[frozenset[str], set[Topics]] = defaultdict(set)
         self._with: dict[str, set[frozenset[str]]] = defaultdict(set)  # the sets that a topic is in
+        self._nudged: dict[frozenset[str], float] = {}  # by the loop's clock
         self._known: dict[frozenset[str], dict[_Asked, asyncio.Future[Any]]] = {}  # read since the last nudge
         self._asked: dict[frozenset[str], dict[_Asked, _Askers]] = {}  # to be read after the next
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,6 +90,7 @@ class Hub:
         names = frozenset(topics)
         mine = Topics(self, names)
         self._waiting[names].add(mine)
+        self._nudged.setdefault(names, asyncio.get_running_loop().time())
         for name in names:
             self._with[name].add(names)
         try:
@@ -98,6 +101,7 @@ class Hub:
                 del self._waiting[names]
                 self._known.pop(names, None)
                 self._asked.pop(names, None)
+                self._nudged.pop(names, None)
                 for name in names:
                     self._with[name].discard(names)
                     if not self._with[name]:
@@ -118,6 +122,7 @@ class Hub:
     def _nudge(self, names: frozenset[str]) -> None:
         """Something happened: whoever waits gets one fresh reading for all who ask the same."""
         self._known.pop(names, None)
+        self._nudged[names] = asyncio.get_running_loop().time()
         for topics in self._waiting.get(names, ()):
             topics.is_nudged = True
         for question, askers in self._asked.pop(names, {}).items():
@@ -152,6 +157,8 @@ class Hub:
             try:
                 async with async_redis() as redis, redis.pubsub(ignore_subscribe_messages=True) as nudges:
                     await nudges.subscribe(*CHANNELS)
+                    for names in list(self._waiting):
+                        self._nudge(names)
                     async for message in nudges.listen():
                         self._hear(message["channel"], json.loads(message["data"]))
             except RedisError as found:
@@ -159,9 +166,11 @@ class Hub:
                 await asyncio.sleep(0.5)
 
     async def _look_anyway(self) -> None:
+        """Those that have waited long, each at its own time: all at once would keep the few threads from everything else."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            for names in list(self._waiting):
+            await asyncio.sleep(LOOK_EVERY)
+            before = asyncio.get_running_loop().time() - LOOK_SECONDS
+            for names in [names for names, nudged in self._nudged.items() if nudged < before]:
                 self._nudge(names)
 
     def _hear(self, channel: str, message: dict[str, Any]) -> None:

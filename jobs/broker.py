@@ -25,6 +25,7 @@ from jobs.middleware import (
     JobMetrics,
     LongestStop,
     ScheduledResult,
+    Waiting,
 )
 
 BELL: Final = "dramatiq:bell"
@@ -182,6 +183,7 @@ def make_broker(url: str, middleware: list[Middleware]) -> BellBroker:
             Callbacks(),
             Correlation(),
             DatabaseConnections(),
+            Waiting(),
             JobMetrics(),
             ScheduledResult(),
             Retries(max_retries=5, min_backoff=1_000, max_backoff=300_000),

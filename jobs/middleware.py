@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import redis
 from django import db
 from django.utils import timezone
 from dramatiq import Broker, Message, MessageProxy, Worker
@@ -16,10 +17,12 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Middleware
 
 from backoffice import metrics
+from backoffice.cache import redis_client
 from backoffice.errors import DomainError
 from backoffice.heartbeat import Beating, own_name
 from backoffice.logs import correlation, new_correlation
 from backoffice.masking import mask, mask_text
+from backoffice.wake import WAITS
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,17 @@ class Correlation(Middleware):
 
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         self.after_process_message(broker, message)
+
+
+class Waiting(Middleware):
+    """Takes away the mark that says a swept job waits: what happens from here on, a sweep may wake anew."""
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        if mark := message.options.get(WAITS):
+            try:
+                redis_client().delete(mark)
+            except redis.RedisError as error:
+                _log.warning("a mark stays until it ends by itself: %s", error)
 
 
 class DatabaseConnections(Middleware):

@@ -69,7 +69,6 @@ def _effect(row: Any) -> SafeString:
     effect=_effect,
     icon="front_hand",
     danger=True,
-    elevated=True,
 )
 def halt_everything(admin: Any, request: HttpRequest, row: Any, form: Any) -> str:
     return _change(request, None, State.HALTED, form)

@@ -11,7 +11,7 @@ from redis import Redis
 
 from backoffice import cache
 from backoffice.logs import bind
-from backoffice.wake import notify, wake
+from backoffice.wake import notify, wake, wake_swept
 from tests.jobs.conftest import Working
 
 
@@ -51,6 +51,23 @@ def test_a_nudge_carries_the_correlation_id_of_its_caller(redis: Redis, working:
     with bind("corr-from-request"):
         wake(f"{working.queue}.submit", 7)
     assert queued(redis, working.queue)[0]["options"]["correlation_id"] == "corr-from-request"
+
+
+def test_what_a_sweep_finds_again_while_its_job_waits_is_not_put_on_the_queue_twice(
+    redis: Redis, working: Working
+) -> None:
+    name = working.declare("submit", working.ran.append)
+    wake_swept(name, 7)
+    wake_swept(name, 7)
+    wake_swept(name, 8)
+    assert [message["args"] for message in queued(redis, working.queue)] == [[7], [8]]
+    working.start()
+    working.broker.join(working.queue, timeout=10_000)
+    assert working.ran == [7, 8] or working.ran == [8, 7]
+    working.worker.pause()
+    wake_swept(name, 7)  # the job has begun since: what it left undone may be woken at once
+    assert redis.keys("waits:*") == [f"waits:{name}:7"]
+    assert 0 < redis.ttl(f"waits:{name}:7") <= 20
 
 
 def test_a_notice_reaches_whoever_listens(redis: Any) -> None:

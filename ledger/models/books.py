@@ -1,4 +1,4 @@
-"""The ledger's tables. What must never be false here is refused by the database: see `ledger/sql/`."""
+"""The books: accounts, journal entries, postings and holds. What must never be false here is refused by the database: see `ledger/sql/`."""
 
 import uuid
 from datetime import datetime, timedelta
