@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class ComplianceConfig(AppConfig):
     name = "compliance"
+
+    def ready(self) -> None:
+        from backoffice.state_diagrams import state_diagrams
+        from compliance import states_document
+
+        state_diagrams.register("approval", states_document.approval, order=15)
