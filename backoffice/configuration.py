@@ -38,6 +38,10 @@ class Configuration(BaseSettings):
         "",
         description="Comma-separated keys that encrypt secrets at rest (newest first, older ones still decrypt). Demo keeps its own.",
     )
+    index_key: str = Field(
+        "",
+        description="Key of the fingerprints by which encrypted values are found again. It is not rotated with the others. Unset: SECRET_KEY.",
+    )
     data_dir: Path = Field(
         ROOT / ".data",
         description="Where embedded servers, the simulator and the demo keys keep their files.",
@@ -317,6 +321,7 @@ def configuration() -> Configuration:
     if found.demo:
         found.secret_key = found.secret_key or _kept(found.data_dir / "secret_key", 48)
         found.field_keys = found.field_keys or _kept(found.data_dir / "field_key", 32)
+    found.index_key = found.index_key or found.secret_key
     if found.confirm_email is None:
         found.confirm_email = not found.demo
     found.public_url = found.public_url or f"http://localhost:{found.port}"

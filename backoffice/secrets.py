@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 from functools import lru_cache
 from typing import Any
 
@@ -38,6 +39,16 @@ def unseal(sealed: str) -> str:
         return _cipher().decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise UnreadableSecret("This was not sealed by this deployment.") from None
+
+
+def fingerprint(purpose: str, text: str) -> str:
+    """By what an encrypted value is found again without reading any: the same text for the same purpose, the same answer.
+
+    Keyed (HMAC-SHA256), so that nobody without the key can try values out. The key is `INDEX_KEY`, and not one of those
+    that are rotated.
+    """
+    key = hashlib.sha256(b"fingerprints:" + configuration().index_key.encode()).digest()
+    return hmac.new(key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def is_newest(sealed: str) -> bool:

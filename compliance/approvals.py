@@ -59,12 +59,13 @@ def request(
     client: Client | None,
     by: By,
     at: datetime,
+    at_least: int = 0,
 ) -> Approval:
     """Ask for something that others must agree to. Call it in the transaction that made the subject or holds its lock.
 
     How many must agree, of which role and until when says the policy for the kind, the amount and the currency;
     without any, one person. Where the policy asks nobody it is done at once, and the approval says by which policy.
-    Then it may come back as *failed*, with the refusal's code and message and nothing moved: look at its state.
+    `at_least` so many people are asked whatever the policy says. Then it may come back as *failed*, with the refusal's code and message and nothing moved: look at its state.
 
     The same again, while it waits, is the same approval. With other content the one before is voided.
     """
@@ -84,7 +85,7 @@ def request(
                 at=at,
             )
         policy = ApprovalPolicy.objects.applying(kind, amount, currency)
-        needed = 1 if policy is None else policy.approvers
+        needed = max(at_least, 1 if policy is None else policy.approvers)
         row = Approval.objects.create(
             kind=kind, subject_type=the_kind.subject_type, subject_id=subject.uuid,  # type: ignore[attr-defined]
             client=client, amount=amount, currency_id=currency, title=the_kind.title(subject)[:200],

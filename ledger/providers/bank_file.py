@@ -1,0 +1,25 @@
+"""Payments by file: they join a batch that people take to the bank, and a statement or status report ends them."""
+
+from typing import ClassVar, NoReturn
+
+from ledger.bank.accounts import ledger_account
+from ledger.models import Account, Payment
+from ledger.providers.port import Answer, Provider
+
+
+class BankFile(Provider):
+    """ISO 20022 pain.001 files; see `ledger.batches`."""
+
+    name = "bank_file"
+    label = "Bank, by file"
+    is_file: ClassVar[bool] = True
+
+    def settles_from(self, payment: Payment) -> Account:
+        assert payment.batch is not None
+        return ledger_account(payment.batch.bank_account, at=payment.queued_at)
+
+    def send(self, payment: Payment) -> NoReturn:
+        raise NotImplementedError("Files are taken to the bank by people.")
+
+    def status(self, payment: Payment) -> Answer:
+        raise NotImplementedError("Statements and status reports tell.")
