@@ -157,8 +157,8 @@ def test_what_is_no_text_or_no_table_is_refused(content):
 def test_no_file_whatever_is_in_it_ends_in_anything_but_lines_or_one_refusal(content):
     from backoffice.errors import DomainError
 
-    for given in (content, b"Date;Amount;Description\n" + content):
+    for file in (content, b"Date;Amount;Description\n" + content):
         try:
-            csv_lines.read(given, EXPECTED)
+            csv_lines.read(file, EXPECTED)
         except DomainError as refusal:
             assert refusal.field == "file"
