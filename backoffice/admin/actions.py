@@ -48,7 +48,8 @@ class ReasonForm(DialogForm):
     )
 
 
-Do = Callable[[Any, HttpRequest, Any, Any], str]
+# Answers with the sentence that says what happened; with an address beside it, that is the page that follows.
+Do = Callable[[Any, HttpRequest, Any, Any], str | tuple[str, str]]
 Effect = Callable[[Any], Any]
 MARK: Final = "is_dialog_action"
 
@@ -94,7 +95,7 @@ def dialog_action(
                     return answer
             refusal: DomainError | None = None
             if request.method == "POST":
-                form = form_class(request.POST)
+                form = form_class(request.POST, request.FILES)
                 form.fit(row)
                 if form.is_valid():
                     try:
@@ -103,8 +104,10 @@ def dialog_action(
                     except DomainError as found:
                         refusal = found
                     else:
-                        messages.success(request, said)
-                        return _leave(request, leads_to(row) if leads_to else self.after_action(row))
+                        sentence, url = said if isinstance(said, tuple) else (said, "")
+                        messages.success(request, sentence)
+                        url = url or (leads_to(row) if leads_to else self.after_action(row))
+                        return _leave(request, url)
             else:
                 form = form_class(initial={"key": f"console-{uuid7()}"})
                 form.fit(row)

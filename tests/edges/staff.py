@@ -84,13 +84,16 @@ def everything() -> dict[type[Model], Model]:
         client=account.client, account=account, wallet=account.cash, direction="from_venue", amount="5.00",
         currency=account.currency, state="pending", key="funding", requested_at=now, changed_at=now,
     )  # fmt: skip
+    from tests.ledger import payments
+
     rows: list[Model] = [
         funding,
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
-        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
+        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.filter(client_id=opening.client.uuid).last(), Currency.objects.get(code="USD"),
         mail.queue("already_a_client", to=opening.user, at=now),
+        *payments.everything(opening.client),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
         Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),
         Access.objects.create(at=now, by_user=superuser(), client_id=opening.client.uuid, what="record", subject="compliance.client",
