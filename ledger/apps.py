@@ -10,10 +10,20 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
-        from ledger import states_document, verify
+        from compliance import approvals, decisions
+        from ledger import states_document, verify, withdrawals
+        from ledger.providers import providers
+        from ledger.providers.bank_file import BankFile
+        from ledger.withdrawal_kind import WithdrawalKind
 
         state_diagrams.register("hold", states_document.hold, order=20)
         state_diagrams.register("deposit", states_document.deposit, order=21)
         state_diagrams.register("bank_statement", states_document.bank_statement, order=22)
         state_diagrams.register("bank_line", states_document.bank_line, order=23)
+        state_diagrams.register("withdrawal", states_document.withdrawal, order=24)
+        state_diagrams.register("payment", states_document.payment, order=25)
+        state_diagrams.register("payment_batch", states_document.payment_batch, order=26)
+        approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
+        decisions.rechecks.register("withdrawals", withdrawals.look_again)
+        providers.register(BankFile.name, BankFile())
         verifications.register("ledger", verify.steps, order=20)

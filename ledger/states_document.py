@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
-from ledger.models import BankLine, BankStatement, Deposit, Hold
+from ledger.models import BankLine, BankStatement, Deposit, Hold, Payment, PaymentBatch, Withdrawal
 
 
 def hold() -> StateDiagram:
@@ -89,3 +89,56 @@ def bank_line() -> StateDiagram:
 def _length(length: timedelta, since: str) -> str:
     hours = int(length.total_seconds() // 3600)
     return f"{hours} h from {since}"
+
+
+def withdrawal() -> StateDiagram:
+    """A withdrawal: decided about, agreed to, paid, and the client's again if it fails."""
+    State = Withdrawal.State
+    return StateDiagram(
+        title="Withdrawal",
+        about="`ledger.models.Withdrawal.MOVES`; moved by `ledger/withdrawals.py` and, once agreed to, by `ledger/payments.py`, under "
+        "its row lock. Until it is being paid the money is held in the wallet.",
+        moves=Withdrawal.MOVES,
+        first=State.WAITING,
+        waiting={
+            State.BLOCKED: Waiting("compliance: `reject`, or the client's new standing", "nothing; the page of stuck things shows it", "2 days"),
+            State.WAITING: Waiting("whoever must agree, in the approvals inbox", "`approvals.expire`, when nobody does", "4 hours"),
+            State.APPROVED: Waiting("its payment", "`payouts.sweep`, or the sealing of its file", "10 minutes"),
+            State.PAYING: Waiting("the provider, a statement, or a person with evidence", "`payouts.sweep`", "3 days"),
+        },
+    )  # fmt: skip
+
+
+def payment() -> StateDiagram:
+    """A payment: it leaves once, and is followed until somebody knows its end."""
+    State = Payment.State
+    return StateDiagram(
+        title="Payment",
+        about="`ledger.models.Payment.MOVES`; moved by `ledger/payments.py`, under the locks of its withdrawal and itself. What is "
+        "*unknown* is never sent again.",
+        moves=Payment.MOVES,
+        first=State.QUEUED,
+        waiting={
+            State.QUEUED: Waiting("a worker, or the sealing of its file", "`payouts.sweep`", "1 day"),
+            State.SENDING: Waiting("the worker that hands it over; in a file, whoever takes it to the bank", "`payouts.sweep` calls it unknown", "10 minutes"),
+            State.UNKNOWN: Waiting("the provider's books, a statement, or a person with evidence", "`payouts.sweep` asks again", "30 minutes"),
+            State.SENT: Waiting("the provider or the bank's statement", "`payouts.sweep` asks again", "3 days"),
+        },
+    )  # fmt: skip
+
+
+def payment_batch() -> StateDiagram:
+    """A file of payments: it takes some, is sealed, taken to the bank, and told of."""
+    State = PaymentBatch.State
+    return StateDiagram(
+        title="Payment batch",
+        about="`ledger.models.PaymentBatch.MOVES`; moved by `ledger/batches.py`, under its row lock.",
+        moves=PaymentBatch.MOVES,
+        first=State.OPEN,
+        waiting={
+            State.OPEN: Waiting("the payments desk: *Seal*", "nothing; the page of stuck things shows it", "1 day"),
+            State.SEALING: Waiting("a worker", "`payouts.sweep` goes on where it was left", "10 minutes"),
+            State.SEALED: Waiting("whoever takes the file to the bank: *Mark sent*", "nothing; the page of stuck things shows it", "4 hours"),
+            State.SENT: Waiting("the bank's statement or status report", "`payouts.sweep` closes it when all is told", "3 days"),
+        },
+    )  # fmt: skip

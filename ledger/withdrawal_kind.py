@@ -1,7 +1,8 @@
 """Withdrawals in the approval engine: what is agreed to, what an approver should know, and what follows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Q
 from django.urls import reverse
@@ -81,7 +82,7 @@ class WithdrawalKind(Kind[Withdrawal]):
     def url(self, subject: Withdrawal) -> str:
         return reverse("admin:ledger_withdrawal_change", args=[subject.pk])
 
-    def _facts(self, row: Withdrawal, counts: dict[str, int], deposited: datetime | None) -> list[str]:
+    def _facts(self, row: Withdrawal, counts: Mapping[str, Any], deposited: datetime | None) -> list[str]:
         at, found = row.requested_at, []
         if at - row.beneficiary.added_at < NEW:
             found.append(f"beneficiary {_days(at - row.beneficiary.added_at)} old")

@@ -169,13 +169,15 @@ def facts_of(row: Withdrawal) -> Facts:
 def of_user(user: User, public_id: UUID) -> Withdrawal:
     """One of this user's withdrawals. :raises NotFound: if there is none with this id, or it is somebody else's."""
     try:
-        return _whole().of_user(user).get(uuid=public_id)
+        found: Withdrawal = _whole().of_user(user).get(uuid=public_id)
     except Withdrawal.DoesNotExist:
         raise NotFound("There is no such withdrawal.", field="id") from None
+    return found
 
 
 def of_pk(pk: int) -> Withdrawal:
-    return _whole().get(pk=pk)
+    found: Withdrawal = _whole().get(pk=pk)
+    return found
 
 
 def check_may_move(withdrawal: Withdrawal, state: str) -> None:

@@ -14,8 +14,16 @@ from ledger.models.books import (
     account_id,
 )
 from ledger.models.deposits import Deposit, DepositQuerySet
+from ledger.models.payments import Payment, PaymentBatch, PaymentQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
 from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
+from ledger.models.withdrawals import (
+    Beneficiary,
+    BeneficiaryQuerySet,
+    Withdrawal,
+    WithdrawalQuerySet,
+    WithdrawalRoute,
+)
 
 __all__ = [
     "Account",
@@ -26,6 +34,8 @@ __all__ = [
     "BankLineQuerySet",
     "BankStatement",
     "BankStatementQuerySet",
+    "Beneficiary",
+    "BeneficiaryQuerySet",
     "Book",
     "Deposit",
     "DepositQuerySet",
@@ -36,7 +46,13 @@ __all__ = [
     "HoldQuerySet",
     "MatchingRule",
     "Method",
+    "Payment",
+    "PaymentBatch",
+    "PaymentQuerySet",
     "Posting",
     "Side",
+    "Withdrawal",
+    "WithdrawalQuerySet",
+    "WithdrawalRoute",
     "account_id",
 ]
