@@ -7,6 +7,8 @@ from ledger.admin import (  # noqa: F401
     entries,
     holds,
     lines,
+    payments,
     payments_setup,
     statements,
+    withdrawals,
 )

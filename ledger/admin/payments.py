@@ -1,0 +1,367 @@
+"""Payments and their batches: what is with whom, files to take to the bank, and what evidence says of each."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
+
+from backoffice.admin import ports, show, timeline
+from backoffice.admin.actions import DialogForm, dialog_action
+from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.filters import choice_filter, period_filter
+from backoffice.admin.ports import Entry as SidebarEntry
+from backoffice.admin.ports import Unfinished
+from backoffice.admin.record import Record, Tab
+from backoffice.admin.unfinished import tally
+from backoffice.patience import is_late
+from backoffice.who import By
+from ledger import batches, payments
+from ledger.models import Payment, PaymentBatch, WithdrawalRoute
+
+BATCH, PAYMENT = PaymentBatch._meta.label_lower, Payment._meta.label_lower
+Batch, State = PaymentBatch.State, Payment.State
+BATCH_TONES = {
+    Batch.OPEN: show.WAITING, Batch.SEALING: show.MOVING, Batch.SEALED: show.MINE, Batch.SENT: show.MOVING,
+    Batch.CLOSED: show.DONE,
+}  # fmt: skip
+TONES = {
+    State.QUEUED: show.WAITING, State.SENDING: show.MOVING, State.UNKNOWN: show.MINE, State.SENT: show.MOVING,
+    State.CONFIRMED: show.DONE, State.FAILED: show.WRONG, State.RETURNED: show.WRONG, State.CANCELLED: show.WAITING,
+}  # fmt: skip
+
+
+def _what_leaves(row: PaymentBatch) -> SafeString:
+    rows = row.payments.filter(state=State.QUEUED)
+    total = sum((one.amount for one in rows), row.bank_account.currency.exponent * 0)
+    return format_html(
+        "<dl><dt>Payments</dt><dd>{}</dd><dt>Together</dt><dd>{}</dd><dt>From</dt><dd>{}</dd></dl>"
+        "<p class='c-quiet'>Their money leaves the wallets for payments out, each by an entry of its own.</p>",
+        f"{len(rows):,}", show.money(total, row.bank_account.currency_id, row.bank_account.currency.exponent), row.bank_account,
+    )  # fmt: skip
+
+
+@dialog_action(
+    DialogForm,
+    title="Seal a batch",
+    button="Seal it and write the file",
+    permission="ledger.send_batch",
+    applies=lambda row: row.state == Batch.OPEN,
+    effect=_what_leaves,
+    icon="lock",
+)
+def seal_batch(admin: Any, request: HttpRequest, row: PaymentBatch, form: Any) -> str:
+    batches.seal(row, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
+    return "Sealed. The file is ready within moments; payments agreed to from now on join the next one."
+
+
+@dialog_action(
+    DialogForm,
+    title="Mark a batch as sent",
+    button="It was taken to the bank",
+    description="Say so only when the bank has the file: its payments count as being with the bank from then on.",
+    permission="ledger.send_batch",
+    applies=lambda row: row.state == Batch.SEALED,
+    icon="outbox",
+)
+def mark_batch_sent(admin: Any, request: HttpRequest, row: PaymentBatch, form: Any) -> str:
+    batches.mark_sent(row, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
+    return "With the bank. Its statement or status report says what became of each payment."
+
+
+@admin.register(PaymentBatch)
+class PaymentBatchAdmin(ReadOnlyAdmin):
+    list_display = ("day", "message", "bank_account", "many", "total", "state_shown", "why_shown")
+    list_display_links = ("day",)
+    list_select_related = ("bank_account__currency",)
+    record_related = ("bank_account__currency",)
+    ordering = ("-id",)
+    list_filter = (choice_filter("state", "state", Batch.choices),)
+    subject_type = "payment_batch"
+    actions_detail = ("seal_batch", "mark_batch_sent")
+    seal_batch, mark_batch_sent = seal_batch, mark_batch_sent
+    list_intro = "Files of payments for the bank: one takes payments at a time, is sealed, taken to the bank, and told of by its statement."
+    empty_text = "No batch yet. The first withdrawal by bank transfer that is agreed to opens one."
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<int:pk>/file/", self.admin_site.admin_view(self.download), name="ledger_paymentbatch_file"
+        )
+        return [own, *super().get_urls()]  # type: ignore[list-item]
+
+    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The file as it was sealed, to the last byte."""
+        if not request.user.has_perm("ledger.send_batch"):
+            raise PermissionDenied
+        row = self.get_object(request, str(pk))
+        if row is None or not row.file:
+            raise Http404("There is no such file.")
+        answer = HttpResponse(row.file.encode(), content_type="application/xml")
+        answer["Content-Disposition"] = f'attachment; filename="{row.message_id}.xml"'
+        return answer
+
+    @admin.display(description="Day")
+    def day(self, row: PaymentBatch) -> str:
+        return f"{row.business_date:%Y-%m-%d}"
+
+    @admin.display(description="File")
+    def message(self, row: PaymentBatch) -> SafeString:
+        return format_html('<span class="c-code">{}</span>', row.message_id)
+
+    @admin.display(description="Payments")
+    def many(self, row: PaymentBatch) -> str:
+        return f"{row.count:,}" if row.sha256 else ""
+
+    @admin.display(description="Total")
+    def total(self, row: PaymentBatch) -> SafeString:
+        code = row.bank_account.currency
+        return show.money(row.control_sum if row.sha256 else None, code.pk, code.exponent)
+
+    @admin.display(description="State")
+    def state_shown(self, row: PaymentBatch) -> SafeString:
+        return show.badge(row.get_state_display(), BATCH_TONES[Batch(row.state)])
+
+    @admin.display(description="Why, and what next")
+    def why_shown(self, row: PaymentBatch) -> SafeString:
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+
+    def record(self, request: HttpRequest, row: PaymentBatch) -> Record:
+        """What is in it, where it stands, and its file."""
+        file: SafeString | str = ""
+        if row.sha256 and request.user.has_perm("ledger.send_batch"):
+            file = format_html(
+                '<a href="{}">Download the file</a>', reverse("admin:ledger_paymentbatch_file", args=[row.pk])
+            )
+        return Record(
+            title=row.message_id,
+            badge=self.state_shown(row),
+            amount=self.total(row),
+            why=row.why,
+            facts=[
+                ("What is in it?", [
+                    ("From", record_link(row.bank_account)), ("Payments", self.many(row)), ("Control sum", self.total(row)),
+                    ("Format", f"pain.001.{row.version}"), ("File", file),
+                    ("SHA-256", format_html('<span class="c-code">{}</span>', row.sha256) if row.sha256 else ""),
+                ]),
+                ("When?", [
+                    ("Begun", show.at(row.opened_at)), ("Sealed", show.at(row.sealed_at)), ("Sent", show.at(row.sent_at)),
+                    ("Closed", show.at(row.closed_at)),
+                ]),
+            ],
+            timeline=timeline.of("payment_batch", row.uuid),
+            tabs=[Tab("Payments", lambda: _payments(request, row))],
+        )  # fmt: skip
+
+
+class SettleForm(DialogForm):
+    """What became of it, and by which evidence."""
+
+    was_paid = forms.ChoiceField(
+        choices=[("yes", "It was paid"), ("no", "It was not paid: the money goes back to the wallet")],
+        widget=UnfoldAdminRadioSelectWidget, label="What does the evidence say?",
+    )  # fmt: skip
+    evidence = forms.CharField(
+        min_length=5, max_length=300, widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        help_text="A line of a statement, a message of the provider: what an auditor can look up.",
+    )  # fmt: skip
+    field_order = ("was_paid", "evidence", "key")
+
+
+@dialog_action(
+    SettleForm,
+    title="Settle by evidence",
+    button="Record it",
+    description="A payment whose answer was lost is never sent again. What really became of it is recorded here, once.",
+    permission="ledger.settle_payment",
+    check=payments.check_may_settle,
+    applies=lambda row: row.state in (State.UNKNOWN, State.SENT),
+    icon="gavel",
+    danger=True,
+    elevated=True,
+)
+def settle_payment(admin: Any, request: HttpRequest, row: Payment, form: Any) -> str:
+    data = form.cleaned_data
+    payments.settle(
+        row, was_paid=data["was_paid"] == "yes", evidence=data["evidence"], by=By.user(request.user),  # type: ignore[arg-type]
+        at=timezone.now(), key=data["key"],
+    )  # fmt: skip
+    return "Recorded, with the entry that follows from it."
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    list_display = ("queued", "who", "to_whom", "value", "provider", "state_shown", "why_shown")
+    list_display_links = ("queued",)
+    list_select_related = ("withdrawal__client", "withdrawal__beneficiary", "currency")
+    record_related = ("withdrawal__client", "withdrawal__beneficiary", "currency", "batch")
+    ordering = ("-id",)
+    search_fields = ("end_to_end_id",)
+    list_filter = (choice_filter("state", "state", State.choices), period_filter("queued_at", "time queued"))
+    subject_type = "payment"
+    actions_detail = ("settle_payment",)
+    settle_payment = settle_payment
+    list_intro = (
+        "Money that leaves through a provider. What is not known is never sent again; evidence settles it."
+    )
+    empty_text = "No payment yet. One is made when a withdrawal was agreed to."
+
+    @admin.display(description="Queued")
+    def queued(self, row: Payment) -> SafeString:
+        return show.when(row.queued_at, tone=show.WRONG if is_late(row, timezone.now()) else "")
+
+    @admin.display(description="Client")
+    def who(self, row: Payment) -> SafeString:
+        return record_link(row.withdrawal.client)  # type: ignore[no-any-return]
+
+    @admin.display(description="To")
+    def to_whom(self, row: Payment) -> str:
+        return str(row.withdrawal.beneficiary)
+
+    @admin.display(description="Amount")
+    def value(self, row: Payment) -> SafeString:
+        return show.money(row.amount, row.currency_id, row.currency.exponent)
+
+    @admin.display(description="State")
+    def state_shown(self, row: Payment) -> SafeString:
+        return show.badge(row.get_state_display(), TONES[State(row.state)])
+
+    @admin.display(description="Why, and what next")
+    def why_shown(self, row: Payment) -> SafeString:
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+
+    def record(self, request: HttpRequest, row: Payment) -> Record:
+        """With whom it is, under which number, and what says so."""
+        return Record(
+            title=f"Payment {row.withdrawal.reference}",
+            badge=self.state_shown(row),
+            amount=self.value(row),
+            why=row.why,
+            facts=[
+                ("What is it for?", [
+                    ("Withdrawal", record_link(row.withdrawal)), ("Client", record_link(row.withdrawal.client)),
+                    ("Beneficiary", str(row.withdrawal.beneficiary)),
+                ]),
+                ("Who pays it?", [
+                    ("Provider", row.provider), ("Batch", record_link(row.batch) if row.batch else ""),
+                    ("End-to-end id", format_html('<span class="c-code">{}</span>', row.end_to_end_id)),
+                    ("Known there as", row.provider_ref), ("Evidence", row.evidence), ("Problem", row.problem),
+                ]),
+                ("When?", [
+                    ("Queued", show.at(row.queued_at)), ("Left the wallet", show.at(row.sent_at)),
+                    ("Last change", show.at(row.changed_at)),
+                ]),
+            ],
+            timeline=timeline.of("payment", row.uuid),
+        )  # fmt: skip
+
+
+@admin.register(WithdrawalRoute)
+class WithdrawalRouteAdmin(ConsoleAdmin):
+    list_display = ("method", "currency", "provider", "bank_account", "least_shown", "cool_off_hours", "use")
+    list_select_related = ("currency", "bank_account")
+    ordering = ("method", "currency")
+    elevated = True
+    add_fields = (
+        "method",
+        "currency",
+        "provider",
+        "bank_account",
+        "pain_version",
+        "least",
+        "cool_off_hours",
+        "is_active",
+    )
+    edit_fields = ("provider", "bank_account", "pain_version", "least", "cool_off_hours", "is_active")
+    list_intro = "What withdrawals are offered in each currency, who pays them from which account, and how long a new beneficiary waits."
+    empty_text = "Nothing is paid out yet. Add a route for each currency and method."
+
+    @admin.display(description="At least")
+    def least_shown(self, row: WithdrawalRoute) -> SafeString:
+        return show.money(row.least, row.currency_id, row.currency.exponent)
+
+    @admin.display(description="Use")
+    def use(self, row: WithdrawalRoute) -> SafeString:
+        return show.badge("Offered", show.DONE) if row.is_active else show.badge("Not offered")
+
+    def record(self, request: HttpRequest, row: WithdrawalRoute) -> Record:
+        return Record(
+            title=str(row),
+            badge=self.use(row),
+            why="Clients may take money out this way." if row.is_active else "Nobody may take money out this way.",
+            facts=[
+                ("How is it paid?", [
+                    ("Provider", row.provider), ("From", record_link(row.bank_account) if row.bank_account else ""),
+                    ("File format", row.get_pain_version_display()),
+                ]),
+                ("On what terms?", [("At least", self.least_shown(row)), ("Cool-off", f"{row.cool_off_hours} hours")]),
+            ],
+        )  # fmt: skip
+
+
+def _payments(request: HttpRequest, batch: PaymentBatch) -> Any:
+    rows = batch.payments.select_related(
+        "withdrawal__client", "withdrawal__beneficiary", "currency"
+    ).order_by("id")
+    return show.table(
+        ["Client", "To", "Amount", "End-to-end id", "State"],
+        [[record_link(row.withdrawal.client), str(row.withdrawal.beneficiary),
+          show.money(row.amount, row.currency_id, row.currency.exponent), record_link(row, row.end_to_end_id),
+          show.badge(row.get_state_display(), TONES[State(row.state)])]
+         for row in ports.visible(request.user, rows)[:200]],
+        right=(2,),
+        empty="No payment in it.",
+    )  # fmt: skip
+
+
+def _named(model: Any) -> Any:
+    return lambda ids: {row.uuid: (str(row), url_of(row)) for row in model.objects.filter(uuid__in=ids)}
+
+
+ports.sidebar.register(
+    "payment_batches",
+    SidebarEntry("Payments", "Batches", "admin:ledger_paymentbatch_changelist", "folder_zip", "ledger.view_paymentbatch",
+                 lambda request: tally(request, BATCH, Batch.SEALED).many),
+    order=40,
+)  # fmt: skip
+ports.sidebar.register(
+    "payments_out",
+    SidebarEntry("Payments", "Payments out", "admin:ledger_payment_changelist", "payments", "ledger.view_payment",
+                 lambda request: tally(request, PAYMENT, State.UNKNOWN).many),
+    order=45,
+)  # fmt: skip
+ports.sidebar.register(
+    "withdrawal_routes",
+    SidebarEntry("Settings", "Withdrawal routes", "admin:ledger_withdrawalroute_changelist", "alt_route", "ledger.view_withdrawalroute"),
+    order=45,
+)  # fmt: skip
+ports.unfinished.register(
+    BATCH, Unfinished(PaymentBatch, "Payment batches", "ledger.view_paymentbatch"), order=47
+)
+ports.unfinished.register(
+    PAYMENT,
+    Unfinished(Payment, "Payments out", "ledger.view_payment", ("withdrawal__client", "currency")),
+    order=46,
+)
+ports.subjects.register("payment", _named(Payment))
+ports.subjects.register("payment_batch", _named(PaymentBatch))
+for _name, _words in {
+    "payment.queued": "Made",
+    "payment.begun": "Leaving",
+    "payment.sent": "With the provider",
+    "payment.unknown": "The provider's answer was lost",
+    "payment.confirmed": "Confirmed",
+    "payment.failed": "Failed",
+    "payment.returned": "Came back",
+    "payment.cancelled": "Taken back before it left",
+    "batch.sealing": "Sealed; the file is being written",
+    "batch.sealed": "File written",
+    "batch.sent": "Taken to the bank",
+    "batch.closed": "Closed: the bank has told of every payment",
+}.items():
+    ports.words.register(_name, _words)
