@@ -24,7 +24,7 @@ def run(ground: Ground) -> list[Figure]:
     from benchmarks.filling import fill
 
     few, many = int(FEW * ground.scale), int(MANY * ground.scale)
-    begun = fill(few, told=min(few, TOLD))
+    begun = fill(few, told=min(few, TOLD), room=many - few)
     at_few = dict(pages(few))
     fill(many - few, told=min(few, TOLD), clients=5, until=begun)
     at_many = dict(pages(many))

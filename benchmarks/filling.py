@@ -23,11 +23,18 @@ NAMES = ("Amina", "Bruno", "Chen", "Dalia", "Emeka", "Farah", "Goran", "Hana", "
 
 
 def fill(
-    trades: int, *, told: int | None = None, clients: int = CLIENTS, until: datetime | None = None
+    trades: int,
+    *,
+    told: int | None = None,
+    clients: int = CLIENTS,
+    until: datetime | None = None,
+    room: int = 0,
 ) -> datetime:
     """Add so many settled demo trades of so many new clients; the last `told` of them (else all) with entries and events.
 
-    One every two seconds, `until` then, else until now. Afterwards the tables are analyzed. Returns when the first was.
+    One every two seconds, until now. Those that end `until` an earlier time are numbered below what is there, where the
+    first filling left `room` for them, so that numbers follow time as they do in life. Afterwards the tables are analyzed.
+    Returns when the first was.
     """
     # Nobody logs in as them; hashing their passwords as usual would take longest of all.
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
@@ -39,7 +46,13 @@ def fill(
         cursor.execute(
             "SET LOCAL session_replication_role = replica; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '256MB'"
         )
-        values: dict[str, Any] = {"many": trades, "told": told, "began": began, "gap": GAP}
+        values: dict[str, Any] = {
+            "many": trades,
+            "told": told,
+            "began": began,
+            "gap": GAP,
+            "room": -1 if until else room,
+        }
         cursor.execute(SCRIPT.read_text(), values)
         for table in ("brokerage_trade", "ledger_hold", "ledger_entry", "ledger_posting", "backoffice_event"):
             cursor.execute(
