@@ -1,6 +1,7 @@
 """The console for tests: a browser without JavaScript, somebody of each role, and one row of everything."""
 
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -16,10 +17,13 @@ from backoffice.models import Access, Currency, Event, Session, User
 from backoffice.staff import console_sessions, elevation
 from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Funding, Instrument, MarkupReport
-from compliance.models import Desk
+from compliance import decisions
+from compliance import limits as compliance_limits
+from compliance.models import Desk, Limit, MonitoringRule
 from jobs.models import FailedJob, Schedule
 from ledger.models import Account, Entry, Hold
 from tests import world
+from tests.compliance import notes
 
 ROLES = [role["name"] for role in fixtures.read("roles")["roles"]]
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -84,12 +88,20 @@ def everything() -> dict[type[Model], Model]:
         client=account.client, account=account, wallet=account.cash, direction="from_venue", amount="5.00",
         currency=account.currency, state="pending", key="funding", requested_at=now, changed_at=now,
     )  # fmt: skip
+    decision = decisions.decide(
+        decisions.Asked("withdrawal", account.client, "USD", Decimal("5.00"), ("test", opening.client.uuid)), by=world.TESTER, at=now
+    )  # fmt: skip
+    own_limit = compliance_limits.override(
+        account.client, "withdrawal", account.currency, 24, "50.00", expires_at=now + timedelta(days=1), by=world.TESTER, at=now,
+        key="own-limit", reason="Test.",
+    )  # fmt: skip
     rows: list[Model] = [
         funding,
+        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
-        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.first(), Currency.objects.get(code="USD"),
+        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.exclude(client_id=None).last(), Currency.objects.get(code="USD"),
         mail.queue("already_a_client", to=opening.user, at=now),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
         Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),

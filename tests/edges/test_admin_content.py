@@ -290,7 +290,7 @@ def test_the_parts_below_a_record_are_read_when_they_are_opened():
     browser, page = staff.of_role("Support"), staff.page(trade.client)
     first = browser.get(page).content.decode()
     titles = re.findall(r'role="tab" .*?>([^<]+)</button>', first)
-    assert titles == ["Trading accounts", "Trades", "Ledger accounts", "Changes"]
+    assert titles == ["Trading accounts", "Trades", "Ledger accounts", "Limits", "Changes"]
     assert trade.account.login_id in first
     assert "Rise Volatility 100 Index" in browser.get(page, {"tab": "1"}).content.decode()
     assert "trading cash USD" in browser.get(page, {"tab": "2"}).content.decode()

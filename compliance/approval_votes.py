@@ -1,0 +1,169 @@
+"""Who may vote on an approval, and whose turn it is: taking one in hand keeps others from working on it, for a while."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q
+
+from backoffice import events
+from backoffice.errors import DomainError
+from backoffice.models import User
+from backoffice.who import By
+from compliance.approval_kinds import find, kinds
+from compliance.models import Approval, ApprovalQuerySet, Vote
+
+TAKEN_FOR: Final = timedelta(minutes=15)
+
+
+class OwnRequest(DomainError):
+    """Who asks for something never decides about it, whatever else they may."""
+
+    code = "OWN_REQUEST"
+
+
+class AlreadyVoted(DomainError):
+    """This person has voted on it; a vote is not changed."""
+
+    code = "ALREADY_VOTED"
+
+
+class ApprovalOver(DomainError):
+    """It was decided, voided or done before; nothing is left to decide."""
+
+    code = "APPROVAL_OVER"
+
+
+class ContentChanged(DomainError):
+    """What was asked for is not what it was when it was asked for, or shown: agreeing to that counts for nothing."""
+
+    code = "CONTENT_CHANGED"
+
+
+class ApprovalExpired(DomainError):
+    """Nobody decided in time."""
+
+    code = "APPROVAL_EXPIRED"
+
+
+class NotYourRole(DomainError):
+    """The person may not decide this kind of thing, or is not of the role that its policy names."""
+
+    code = "NOT_YOUR_ROLE"
+
+
+class TakenBySomebody(DomainError):
+    """Another person has it in hand; that ends by itself."""
+
+    code = "TAKEN_BY_SOMEBODY"
+
+
+def voter(by: By) -> User:
+    """The person behind a `By`. :raises NotYourRole: if it is a part of the system, which never votes."""
+    user: User | None = User.objects.filter(pk=by.user_id, kind=User.Kind.STAFF, is_active=True).first()
+    if by.user_id is None or user is None:
+        raise NotYourRole("Only people of the staff decide.")
+    return user
+
+
+def check_may_vote(approval: Approval, user: User, *, at: datetime) -> None:
+    """Whether this person may vote on it now. One rule for the verbs and the buttons.
+
+    :raises ApprovalOver, ApprovalExpired, OwnRequest, AlreadyVoted, NotYourRole, TakenBySomebody: if not.
+    """
+    if approval.state != Approval.State.OPEN:
+        raise ApprovalOver(f"It is {approval.get_state_display().lower()} already. Nothing was changed now.")
+    if approval.expires_at <= at:
+        raise ApprovalExpired("Its time is over; whoever wants it still asks again.")
+    if approval.requested_by_user_id == user.pk or approval.requested_by == By.user(user).name:
+        raise OwnRequest("You asked for this; somebody else decides.")
+    kind = find(approval.kind)
+    if kind is None or not user.has_perm(kind.permission):
+        raise NotYourRole("Your roles do not let you decide this.")
+    # Of the role itself: being a superuser is no membership.
+    if approval.role_id is not None and not user.groups.filter(pk=approval.role_id).exists():
+        raise NotYourRole(f"Its policy wants somebody of the role {approval.role}.")
+    if approval.votes.filter(by_user=user).exists():
+        raise AlreadyVoted("You voted on it before; a vote is not changed.")
+    if approval.is_taken(at) and approval.taken_by_id != user.pk:
+        raise TakenBySomebody(
+            f"{approval.taken_by} has it in hand until {approval.taken_until:%H:%M:%S} UTC at the latest."
+        )
+
+
+def decidable(user: User) -> ApprovalQuerySet:
+    """What waits for this person's vote: open, of kinds and roles that are theirs, of clients they may see, neither
+    asked for nor voted on by them. Taken by others or not."""
+    names = [name for name in kinds.names() if user.has_perm(kinds.get(name).permission)]
+    return (
+        Approval.objects.visible_to(user)
+        .filter(Q(role=None) | Q(role__in=user.groups.all()), kind__in=names, state=Approval.State.OPEN)
+        .exclude(requested_by_user=user)
+        .exclude(pk__in=Vote.objects.filter(by_user=user).values("approval"))
+    )
+
+
+def take(approval: Approval, *, by: By, at: datetime) -> Approval:
+    """Take it in hand for 15 minutes; taking it again begins them anew. Locks the approval.
+
+    :raises DomainError: as `check_may_vote`; nobody takes what they could not decide.
+    """
+    user = voter(by)
+    with transaction.atomic():
+        row = _lock(approval.pk)
+        check_may_vote(row, user, at=at)
+        return _take(row, user, by=by, at=at)
+
+
+def take_next(queue: str = "", *, by: By, at: datetime) -> Approval | None:
+    """Take the oldest that waits for this person and is in nobody's hands, of one kind or of all ("").
+
+    What they have in hand already comes first. Two who ask at once get two. None: nothing waits for them.
+    """
+    user = voter(by)
+    with transaction.atomic():
+        rows = decidable(user).filter(expires_at__gt=at)
+        if queue:
+            rows = rows.filter(kind=queue)
+        mine = rows.taken_by(user, at).order_by("id").first()
+        if mine is not None:
+            return mine
+        free = rows.free(at).order_by("id").select_for_update(of=("self",), no_key=True, skip_locked=True)
+        row = free.first()
+        return None if row is None else _take(row, user, by=by, at=at)
+
+
+def let_go(approval: Approval, *, by: By, at: datetime) -> Approval:
+    """Have it no longer in hand. What is not taken stays so. Locks the approval.
+
+    :raises TakenBySomebody: if another person has it.
+    """
+    user = voter(by)
+    with transaction.atomic():
+        row = _lock(approval.pk)
+        if row.is_taken(at) and row.taken_by_id != user.pk:
+            raise TakenBySomebody(f"{row.taken_by} has it in hand, not you.")
+        if row.is_taken(at):
+            row.taken_by = row.taken_until = None
+            row.save(update_fields=["taken_by", "taken_until"])
+            _record("approval.let_go", row, by=by, at=at)
+    return row
+
+
+def _take(row: Approval, user: User, *, by: By, at: datetime) -> Approval:
+    row.taken_by, row.taken_until = user, at + TAKEN_FOR
+    row.save(update_fields=["taken_by", "taken_until"])
+    _record("approval.taken", row, by=by, at=at)
+    return row
+
+
+def _lock(pk: int) -> Approval:
+    return Approval.objects.select_for_update(of=("self",), no_key=True).get(pk=pk)
+
+
+def _record(name: str, row: Approval, *, by: By, at: datetime) -> None:
+    client = row.client.uuid if row.client is not None else None
+    events.record(
+        name, subject_type="approval", subject_id=row.uuid, client_id=client, by=by, at=at,
+        payload={"kind": row.kind, "about": row.subject_id},
+    )  # fmt: skip
