@@ -23,12 +23,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class StateDiagram:
-    """The life of one model. `moves` has every state as a key; a state without moves is final."""
+    """The life of one model, from one of its `first` states on. `moves` has every state as a key; one without is final."""
 
     title: str
     about: str
     moves: Mapping[Any, Iterable[Any]]
-    first: str
+    first: str | tuple[str, ...]
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
 
 
@@ -50,7 +50,8 @@ def _section(diagram: StateDiagram) -> str:
     order = _order(diagram.moves)
     moves = {state: [to for to in order if to in set(map(str, diagram.moves[state]))] for state in order}
     lines = [f"## {diagram.title}", "", diagram.about, "", "```mermaid", "stateDiagram-v2"]
-    lines.append(f"    [*] --> {diagram.first}")
+    first = (diagram.first,) if isinstance(diagram.first, str) else diagram.first
+    lines += [f"    [*] --> {state}" for state in first]
     for state, targets in moves.items():
         lines += [f"    {state} --> {to}" for to in targets]
         if not targets:

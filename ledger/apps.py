@@ -10,8 +10,10 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
-        from ledger import verify
-        from ledger.states_document import hold
+        from ledger import states_document, verify
 
-        state_diagrams.register("hold", hold, order=20)
+        state_diagrams.register("hold", states_document.hold, order=20)
+        state_diagrams.register("deposit", states_document.deposit, order=21)
+        state_diagrams.register("bank_statement", states_document.bank_statement, order=22)
+        state_diagrams.register("bank_line", states_document.bank_line, order=23)
         verifications.register("ledger", verify.steps, order=20)

@@ -117,8 +117,8 @@ def dialog_action(
                     return answer
             refusal: DomainError | None = None
             results: Results | None = None
-            data = request.POST if request.method == "POST" else None
-            form = form_class(data, initial={"key": f"console-{uuid7()}"})
+            sent = (request.POST, request.FILES) if request.method == "POST" else ()
+            form = form_class(*sent, initial={"key": f"console-{uuid7()}"})
             form.reader = request.user  # type: ignore[assignment]
             form.fit(row)
             if request.method == "POST":

@@ -34,10 +34,11 @@ def account_link(account: Account, named: Names) -> SafeString:
     return show.link(account_name(account, named), reverse("admin:ledger_account_change", args=[account.pk]))
 
 
-def entries_text(entries: list[Entry], known: Names | None = None) -> SafeString:
+def entries_text(entries: list[Entry], known: Names | None = None, *, is_preview: bool = False) -> SafeString:
     """Entries in the order given, each with its postings. Two queries, however many there are.
 
-    `known` are owners whose names the caller has at hand already.
+    `known` are owners whose names the caller has at hand already. In a preview (of entries that are not there to be
+    opened) balances stand before and after.
     """
     if not entries:
         return format_html(
@@ -51,35 +52,41 @@ def entries_text(entries: list[Entry], known: Names | None = None) -> SafeString
     ):
         postings[posting.entry_id].append(posting)
     named = owners((posting.account for rows in postings.values() for posting in rows), known)
-    blocks = format_html_join("", "{}", ((_block(entry, postings[entry.pk], named),) for entry in entries))
+    blocks = format_html_join(
+        "", "{}", ((_block(entry, postings[entry.pk], named, is_preview),) for entry in entries)
+    )
+    heads = ["Debit", "Credit", *(["Balance before"] if is_preview else []), "Balance after"]
     return format_html(
-        '<table class="c-books"><thead><tr><th scope="col">Account</th><th scope="col" class="c-right">Debit</th>'
-        '<th scope="col" class="c-right">Credit</th><th scope="col" class="c-right">Balance after</th></tr></thead>{}</table>',
+        '<table class="c-books"><thead><tr><th scope="col">Account</th>{}</tr></thead>{}</table>',
+        format_html_join("", '<th scope="col" class="c-right">{}</th>', ((head,) for head in heads)),
         blocks,
     )
 
 
-def _block(entry: Entry, postings: list[Posting], named: Names) -> SafeString:
+def _block(entry: Entry, postings: list[Posting], named: Names, is_preview: bool) -> SafeString:
+    url = "" if is_preview else reverse("admin:ledger_entry_change", args=[entry.pk])
     head = format_html(
-        '<tr class="c-entry"><th colspan="4" scope="rowgroup">{} <a class="c-link" href="{}">{}</a> <span>{}</span></th></tr>',
+        '<tr class="c-entry"><th colspan="5" scope="rowgroup">{} {} <span>{}</span></th></tr>',
         show.at(entry.effective_at),
-        reverse("admin:ledger_entry_change", args=[entry.pk]),
-        kind_name(entry.kind),
+        show.link(kind_name(entry.kind), url),
         " · ".join(word for word in (entry.narration, entry.reference) if word),
     )
-    return format_html(
-        "<tbody>{}{}</tbody>", head, format_html_join("", "{}", ((_line(row, named),) for row in postings))
-    )
+    lines = format_html_join("", "{}", ((_line(row, named, is_preview),) for row in postings))
+    return format_html("<tbody>{}{}</tbody>", head, lines)
 
 
-def _line(posting: Posting, named: Names) -> SafeString:
+def _line(posting: Posting, named: Names, is_preview: bool) -> SafeString:
     account = posting.account
-    amount = show.money(posting.amount, account.currency_id, account.currency.exponent)
-    balance = show.money(posting.balance_after, account.currency_id, account.currency.exponent)
-    is_debit = posting.side == "debit"
+    code, digits, is_debit = account.currency_id, account.currency.exponent, posting.side == "debit"
+    amount = show.money(posting.amount, code, digits)
+    balances = [posting.balance_after]
+    if is_preview:
+        change = posting.amount if posting.side == account.normal_side else -posting.amount
+        balances.insert(0, posting.balance_after - change)
     return format_html(
-        '<tr><td class="c-{}">{}</td><td class="c-right">{}</td><td class="c-right">{}</td><td class="c-right c-quiet">{}</td></tr>',
-        posting.side, account_link(account, named), amount if is_debit else "", "" if is_debit else amount, balance,
+        '<tr><td class="c-{}">{}</td><td class="c-right">{}</td><td class="c-right">{}</td>{}</tr>',
+        posting.side, account_link(account, named), amount if is_debit else "", "" if is_debit else amount,
+        format_html_join("", '<td class="c-right c-quiet">{}</td>', ((show.money(one, code, digits),) for one in balances)),
     )  # fmt: skip
 
 

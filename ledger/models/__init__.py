@@ -13,16 +13,29 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.deposits import Deposit, DepositQuerySet
+from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
+from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
 
 __all__ = [
     "Account",
     "AccountQuerySet",
     "AccountRef",
+    "BankAccount",
+    "BankLine",
+    "BankLineQuerySet",
+    "BankStatement",
+    "BankStatementQuerySet",
     "Book",
+    "Deposit",
+    "DepositQuerySet",
     "Entry",
     "EntryQuerySet",
+    "Fee",
     "Hold",
     "HoldQuerySet",
+    "MatchingRule",
+    "Method",
     "Posting",
     "Side",
     "account_id",

@@ -95,14 +95,17 @@ def everything() -> dict[type[Model], Model]:
         account.client, "withdrawal", account.currency, 24, "50.00", expires_at=now + timedelta(days=1), by=world.TESTER, at=now,
         key="own-limit", reason="Test.",
     )  # fmt: skip
+    from tests.ledger import payments
+
     rows: list[Model] = [
         funding,
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
-        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.exclude(client_id=None).last(), Currency.objects.get(code="USD"),
+        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.filter(client_id=opening.client.uuid).last(), Currency.objects.get(code="USD"),
         mail.queue("already_a_client", to=opening.user, at=now),
+        *payments.everything(opening.client),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
         Session.objects.create(user=opening.user, started_at=now, refreshed_at=now),
         Access.objects.create(at=now, by_user=superuser(), client_id=opening.client.uuid, what="record", subject="compliance.client",

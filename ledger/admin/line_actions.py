@@ -1,0 +1,179 @@
+"""What staff decide about bank lines: each in a dialog that shows the journal lines it would post."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from backoffice.admin import ports, show
+from backoffice.admin.actions import ReasonForm, dialog_action
+from backoffice.who import By
+from compliance.models import Client
+from ledger import references
+from ledger.admin.preview import preview_of
+from ledger.bank import suspense
+from ledger.models import BankLine, Deposit
+
+PERMISSION = "ledger.resolve_bankline"
+State = BankLine.State
+
+
+class DepositForm(ReasonForm):
+    """Which deposit: one that is proposed, or any by its reference."""
+
+    deposit = forms.ChoiceField(widget=UnfoldAdminSelectWidget, required=False, label="Proposed")
+    reference = forms.CharField(
+        required=False,
+        max_length=40,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Or another deposit's reference.",
+    )
+    field_order = ("deposit", "reference", "reason", "key")
+
+    def fit(self, row: BankLine) -> None:
+        field: Any = self.fields["deposit"]
+        field.choices = [
+            (deposit.reference, f"{deposit.reference} · {deposit.client} · {show.tidy(deposit.amount, deposit.currency.exponent)} "
+                                f"{deposit.currency_id} · {one.words}")
+            for one, deposit in suspense.candidates_of(row)
+        ]  # fmt: skip
+        field.choices.append(("", "Another, by its reference"))
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        typed = data.get("reference") or data.get("deposit") or ""
+        found = references.found_in(typed)
+        if len(found) != 1:
+            self.add_error("reference", "Choose a deposit, or give one good reference.")
+        else:
+            data["chosen"] = found[0]
+        return data
+
+
+class ClientForm(ReasonForm):
+    """Which client, found by name."""
+
+    client = forms.CharField(
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="The client's id, or a name that only one client has.",
+    )
+    field_order = ("client", "reason", "key")
+
+
+def _in_suspense(row: BankLine) -> None:
+    suspense.check_may_move(row, State.ASSIGNED)
+
+
+def _best_effect(row: BankLine) -> Any:
+    """The lines as they would be for the likeliest deposit: the accounts are the same for any other."""
+    found = suspense.candidates_of(row)
+    if not found:
+        return "The money goes from suspense to the wallet of the deposit's client, less the fee."
+    (_, deposit), by = found[0], By.system("preview")
+    return preview_of(lambda: suspense.assign(row, deposit, by=by, at=timezone.now(), key="preview"))
+
+
+@dialog_action(
+    DepositForm,
+    title="Assign to a deposit",
+    button="Assign and credit",
+    description="The money is credited to the deposit's client, less the fee, whatever amount was asked for. Shown for the first proposal.",
+    permission=PERMISSION,
+    check=_in_suspense,
+    applies=suspense.may_move_to(State.ASSIGNED),
+    effect=_best_effect,
+    icon="task_alt",
+)
+def assign_to_deposit(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    data = form.cleaned_data
+    rows = ports.visible(request.user, Deposit.objects.filter(reference=data["chosen"]))
+    deposit = rows.select_related("client", "currency").first()
+    if deposit is None:
+        raise suspense.NoSuchOwner("There is no such deposit.", field="reference")
+    return _assign(request, row, deposit, data)
+
+
+@dialog_action(
+    ClientForm,
+    title="Assign to a client",
+    button="Assign and credit",
+    description="A deposit is made for the client and completed at once: debit suspense, credit the wallet, less the fee.",
+    permission=PERMISSION,
+    check=_in_suspense,
+    applies=suspense.may_move_to(State.ASSIGNED),
+    icon="person_check",
+)
+def assign_to_client(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    data = form.cleaned_data
+    found = list(_clients(request, data["client"])[:2])
+    if len(found) != 1:
+        raise suspense.NoSuchOwner(
+            "Several clients have this name; give the id." if found else "There is no such client.",
+            field="client",
+        )
+    return _assign(request, row, found[0], data)
+
+
+@dialog_action(
+    title="Send back",
+    button="Mark to be sent back",
+    description="Nothing is posted yet: the money stays in suspense until it is paid back to the account it came from.",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.TO_RETURN),
+    applies=suspense.may_move_to(State.TO_RETURN),
+    icon="undo",
+    danger=True,
+)
+def send_line_back(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    suspense.send_back(row, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
+    return "Marked. It is paid back to the account it came from."
+
+
+@dialog_action(
+    title="Do not send back",
+    button="Keep it in suspense",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.SUSPENSE),
+    applies=suspense.may_move_to(State.SUSPENSE),
+    icon="redo",
+)
+def keep_line(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    suspense.keep(row, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
+    return "It waits in suspense again."
+
+
+@dialog_action(
+    title="Book as the bank's fee",
+    button="Book the fee",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.BANK_FEE),
+    applies=suspense.may_move_to(State.BANK_FEE),
+    effect=lambda row: preview_of(lambda: suspense.book_fee(row, by=By.system("preview"), at=timezone.now())),
+    icon="account_balance",
+)
+def book_bank_fee(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    suspense.book_fee(row, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
+    return "Booked as a fee of the bank."
+
+
+def _assign(request: HttpRequest, row: BankLine, to: Deposit | Client, data: dict[str, Any]) -> str:
+    done = suspense.assign(
+        row, to, by=_by(request), at=timezone.now(), key=data["key"], reason=data["reason"]
+    )
+    return f"Credited: {done.deposit}. The money is in the client's wallet."
+
+
+def _clients(request: HttpRequest, term: str) -> Any:
+    try:
+        rows = Client.objects.filter(uuid=uuid.UUID(term.strip()))
+    except ValueError:
+        rows = Client.objects.named(term)
+    return ports.visible(request.user, rows)
+
+
+def _by(request: HttpRequest) -> By:
+    return By.user(request.user)  # type: ignore[arg-type]

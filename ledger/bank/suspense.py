@@ -1,0 +1,246 @@
+"""What becomes of money that no deposit explains, and of money that left: decided by a person, booked by an entry.
+
+A line in suspense is assigned to a deposit or a client, or marked to be sent back. A line out is claimed by a payment
+of ours, or is the bank's fee. Each once; the entry that did it stands on the line.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from django.db import transaction
+
+from backoffice import events, keys, metrics
+from backoffice.errors import DomainError, InvalidInput, MoveNotAllowed
+from backoffice.who import By
+from compliance.models import Client
+from ledger import deposits, journal
+from ledger.bank import accounts
+from ledger.bank.lines import Line
+from ledger.bank.matching import Candidate, candidates, references_of
+from ledger.bank.rules import rule_of, wanted_of
+from ledger.content import Subject
+from ledger.models import AccountRef, BankLine, Deposit, Fee, Method
+
+State = BankLine.State
+SUBJECT: Final = "bank_line"
+
+
+class NoSuchOwner(DomainError):
+    """There is no such deposit or client, or more than one, to assign money to."""
+
+    code = "NO_SUCH_OWNER"
+
+
+@metrics.verb("suspense.assign")
+def assign(
+    line: BankLine, to: Deposit | Client, *, by: By, at: datetime, key: str, reason: str = ""
+) -> BankLine:
+    """Move money from suspense to a client's wallet, less the fee: by their deposit, or one made for it.
+
+    The deposit may have been cancelled or have run out, and another amount may have been asked for: somebody decides.
+    The same key again changes nothing. Locks the line, then the deposit, then the accounts.
+
+    :raises MoveNotAllowed: if the line is not in suspense, or the deposit is over for good.
+    :raises InvalidInput: if the deposit is in another currency.
+    :raises KeyReused: if the key was used for something else. Also the refusals of `deposits.complete`.
+    """
+    with transaction.atomic():
+        row = locked(line)
+        content = f"{row.uuid}|{to.uuid}"
+        if keys.is_claimed(by=by, verb="suspense.assign", key=key):
+            keys.claim(by=by, verb="suspense.assign", key=key, content=content, at=at)
+            return row
+        keys.claim(by=by, verb="suspense.assign", key=key, content=content, at=at)
+        check_may_move(row, State.ASSIGNED)
+        deposit = _deposit_for(row, to, by=by, at=at)
+        if deposit.currency_id != row.bank_account.currency_id or deposit.method != Method.BANK:
+            raise InvalidInput("That deposit is in another currency, or by another method.", field="deposit")
+        deposits.check_may_move(deposits.locked(deposit), Deposit.State.COMPLETED)
+        done = deposits.complete(
+            deposit, amount=row.amount, source=accounts.suspense(row.bank_account.currency_id), by=by, at=at,
+            external_id=row.bank_id, narration=f"Out of suspense: {deposit.reference}",
+        )  # fmt: skip
+        row.deposit, row.settled_by = done, done.entry
+        return _move(row, State.ASSIGNED, "bank_line.assigned", by=by, at=at, reason=reason, deposit=done)
+
+
+def send_back(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankLine:
+    """Say that the money is to be paid back to where it came from; it stays in suspense until that is done. Once.
+
+    Locks the line.
+
+    :raises MoveNotAllowed: if the line is not in suspense.
+    """
+    return _decide(line, State.TO_RETURN, "bank_line.to_return", by=by, at=at, reason=reason)
+
+
+def keep(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankLine:
+    """Take back that the money is to be sent back: it waits in suspense again. Once. Locks the line.
+
+    :raises MoveNotAllowed: if it is not to be sent back, or was sent.
+    """
+    return _decide(line, State.SUSPENSE, "bank_line.kept", by=by, at=at, reason=reason)
+
+
+@metrics.verb("suspense.settle")
+def claim(
+    line: BankLine,
+    *,
+    against: AccountRef,
+    kind: str,
+    subject: Subject,
+    by: By,
+    at: datetime,
+    narration: str = "",
+) -> BankLine:
+    """A payment of ours explains the line: money out was paid by it, money in is it coming back.
+
+    Posts debit `against`, credit unmatched out (of money in: debit suspense, credit `against`), about `subject`. The
+    line claimed again by the same subject changes nothing. Locks the line, then the accounts.
+
+    :raises MoveNotAllowed: if the line waits for nobody, or was claimed by another. Also the refusals of `journal.post`.
+    """
+    with transaction.atomic():
+        row = locked(line)
+        if row.state == State.PAID and row.settled_by is not None:
+            if subject is None or (row.settled_by.subject_type, row.settled_by.subject_id) != subject:
+                raise MoveNotAllowed("Another payment claimed this line.", field="line")
+            return row
+        check_may_move(row, State.PAID)
+        return _settle(
+            row,
+            State.PAID,
+            "bank_line.paid",
+            against,
+            kind=kind,
+            subject=subject,
+            narration=narration,
+            by=by,
+            at=at,
+        )
+
+
+def book_fee(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankLine:
+    """Money that left was the bank's fee: debit bank fees, credit unmatched out. Again, nothing changes.
+
+    Locks the line, then the accounts.
+
+    :raises MoveNotAllowed: if the line is not money out that nothing explains. Also the refusals of `journal.post`.
+    """
+    with transaction.atomic():
+        row = locked(line)
+        if row.state == State.BANK_FEE:
+            return row
+        check_may_move(row, State.BANK_FEE)
+        against = accounts.bank_fees(row.bank_account.currency_id)
+        return _settle(
+            row, State.BANK_FEE, "bank_line.fee_booked", against, kind="bank_fee", subject=(SUBJECT, row.uuid),
+            narration=f"Fee of the bank, {row.bank_account}", by=by, at=at, reason=reason,
+        )  # fmt: skip
+
+
+def candidates_of(line: BankLine) -> list[tuple[Candidate, Deposit]]:
+    """The deposits a line in suspense may be for, the likeliest first, each with what speaks for it. Three queries."""
+    said = as_line(line)
+    currency = line.bank_account.currency_id
+    rule = rule_of(line.bank_account)
+    near = max(rule.tolerance, line.amount * rule.tolerance_rate)
+    rows = Deposit.objects.filter(method=Method.BANK, currency=currency).select_related("client", "currency")
+    named = rows.filter(reference__in=references_of(said))
+    alike = rows.open().filter(amount__gte=line.amount - near, amount__lte=line.amount + near)
+    # The amount alone may fit many; the newest are the likeliest.
+    by_id = {row.pk: row for row in [*named, *alike.order_by("-id")[:200]]}
+    found = candidates(said, map(wanted_of, by_id.values()), rule)
+    return [(one, by_id[one.deposit]) for one in found[:10] if by_id[one.deposit].state in _OFFERED]
+
+
+_OFFERED: Final = frozenset(
+    state for state, moves in Deposit.MOVES.items() if Deposit.State.COMPLETED in moves
+)
+
+
+def as_line(row: BankLine) -> Line:
+    """A stored line as matching sees it."""
+    return Line(
+        place=row.place, direction=row.direction, amount=row.amount, booked_on=row.booked_on, value_on=row.value_on,
+        is_reversal=row.is_reversal, text=row.text, counterparty=row.counterparty,
+        counterparty_iban=row.counterparty_iban or "", end_to_end_id=row.end_to_end_id, bank_id=row.bank_id,
+    )  # fmt: skip
+
+
+def check_may_move(line: BankLine, state: str) -> None:
+    """:raises MoveNotAllowed: if it cannot go from its state to this one."""
+    if state not in BankLine.MOVES[State(line.state)]:
+        raise MoveNotAllowed(f"The line is: {line.get_state_display().lower()}.", field="line")
+
+
+def may_move_to(state: str) -> Callable[[BankLine], bool]:
+    """Whether a line may go to a state: what a button asks."""
+    return lambda line: state in BankLine.MOVES[State(line.state)]
+
+
+def locked(line: BankLine) -> BankLine:
+    """The line under its row lock, with what its verbs read."""
+    rows = BankLine.objects.select_for_update(of=("self",), no_key=True)
+    return rows.select_related("bank_account__currency", "settled_by", "deposit__client").get(pk=line.pk)
+
+
+def _deposit_for(row: BankLine, to: Deposit | Client, *, by: By, at: datetime) -> Deposit:
+    if isinstance(to, Deposit):
+        return to
+    return deposits.create(
+        to, method=Method.BANK, currency=row.bank_account.currency_id, amount=row.amount, by=by, at=at,
+        key=f"line-{row.uuid}",
+    )  # fmt: skip
+
+
+def _settle(
+    row: BankLine, state: str, event: str, against: AccountRef, *, kind: str, subject: Subject, narration: str,
+    by: By, at: datetime, reason: str = "",
+) -> BankLine:  # fmt: skip
+    currency, amount = row.bank_account.currency_id, row.amount
+    if row.direction == Fee.Direction.OUT:
+        lines = [journal.debit(against, amount), journal.credit(accounts.unmatched_out(currency), amount)]
+    else:
+        lines = [journal.debit(accounts.suspense(currency), amount), journal.credit(against, amount)]
+    posted = journal.post(
+        kind=kind, lines=lines, by=by, at=at, key=f"bank_line:{row.uuid}:{state}", reference=row.end_to_end_id,
+        narration=narration, subject=subject,
+    )  # fmt: skip
+    row.settled_by_id = posted.entry_id
+    return _move(row, state, event, by=by, at=at, reason=reason)
+
+
+def _decide(line: BankLine, state: str, event: str, *, by: By, at: datetime, reason: str) -> BankLine:
+    with transaction.atomic():
+        row = locked(line)
+        if row.state == state:
+            return row
+        check_may_move(row, state)
+        return _move(row, state, event, by=by, at=at, reason=reason)
+
+
+def _move(
+    row: BankLine,
+    state: str,
+    event: str,
+    *,
+    by: By,
+    at: datetime,
+    reason: str = "",
+    deposit: Deposit | None = None,
+) -> BankLine:
+    row.state, row.changed_at = state, at
+    row.save()
+    payload: dict[str, str | Decimal] = {
+        "amount": row.amount,
+        "currency": row.bank_account.currency_id,
+        "state": state,
+    }
+    events.record(
+        event, subject_type=SUBJECT, subject_id=row.uuid, client_id=deposit.client.uuid if deposit else None, by=by,
+        at=at, reason=reason, payload=payload | ({"deposit": str(deposit.uuid)} if deposit else {}),
+    )  # fmt: skip
+    return row

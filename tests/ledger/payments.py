@@ -1,0 +1,89 @@
+"""A payments desk's world, made through verbs: bank accounts of ours, clients, deposits."""
+
+import itertools
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Model
+
+from compliance.clients import Opening
+from compliance.models import Client
+from ledger import deposits
+from ledger.bank import accounts as bank_accounts
+from ledger.bank import importing
+from ledger.models import Account, BankAccount, BankStatement, Deposit, Fee, MatchingRule
+from ledger.wallets import wallet
+from tests import world
+
+BY, NOW = world.TESTER, world.NOW
+IBAN = "DE89370400440532013000"
+_numbers = itertools.count(1)
+
+
+def D(text: str | int) -> Decimal:
+    return Decimal(text)
+
+
+def bank(currency: str = "EUR", **given: Any) -> BankAccount:
+    """Our account at a bank, which clients pay into."""
+    values = {"name": f"House bank {currency}", "holder": "Nexus Markets Ltd", "iban": IBAN, "bic": "COBADEFFXXX",
+              "bank_name": "House bank", "takes_deposits": True, **given}  # fmt: skip
+    return BankAccount.objects.get_or_create(name=values.pop("name"), currency_id=currency, defaults=values)[
+        0
+    ]
+
+
+def ours(account: BankAccount) -> Account:
+    """Where the bank account stands in our books, as it is now."""
+    return Account.objects.get(pk=bank_accounts.ledger_account(account, at=NOW).pk)
+
+
+def client(first_name: str = "Amina", last_name: str = "Odhiambo") -> Client:
+    opening: Opening = world.client(first_name=first_name, last_name=last_name)
+    return opening.client
+
+
+def deposit(of: Client | None = None, amount: str = "100.00", currency: str = "EUR", **given: Any) -> Deposit:
+    """A deposit by bank transfer that waits for its money."""
+    bank(currency)
+    values: dict[str, Any] = {"method": "bank", "currency": currency, "amount": amount, "by": BY, "at": NOW,
+                              "key": f"deposit-{next(_numbers)}", **given}  # fmt: skip
+    return deposits.create(of or client(), **values)
+
+
+def complete(row: Deposit, amount: str = "100.00", **given: Any) -> Deposit:
+    values: dict[str, Any] = {"source": ours(bank(row.currency_id)), "by": BY, "at": NOW, **given}
+    return deposits.complete(row, amount=D(amount), **values)
+
+
+def fee(currency: str = "EUR", **given: Any) -> Fee:
+    return Fee.objects.create(
+        direction="in", method="bank", currency_id=currency, **{"fixed": D("1.00"), **given}
+    )
+
+
+def in_wallet(of: Client, currency: str = "EUR") -> Decimal:
+    posted: Decimal = Account.objects.get(pk=wallet(of.uuid, currency, at=NOW).pk).posted
+    return posted
+
+
+def csv_file(*rows: str, heads: str = "Date;Amount;Description;Payer;Payer IBAN") -> bytes:
+    """A bank's CSV file: `2026-11-20;100.00;text;name;iban` for each row."""
+    return "\n".join([heads, *rows]).encode()
+
+
+def upload(content: bytes, account: BankAccount | None = None) -> BankStatement:
+    return importing.upload(account or bank(), name="statement.csv", content=content, by=BY, at=NOW)
+
+
+def imported(content: bytes, account: BankAccount | None = None) -> BankStatement:
+    row = upload(content, account)
+    return importing.confirm(row, by=BY, at=NOW, key=world.key())
+
+
+def everything(of: Client) -> list[Model]:
+    """One row of each model of payments, about this client where it is about one."""
+    account, row = bank(), deposit(of)
+    statement = imported(csv_file(f"2026-11-20;100.00;Thanks {row.reference};Amina;"), account)
+    rule = MatchingRule.objects.create(currency_id="EUR")
+    return [account, deposits.locked(row), statement, statement.lines.get(), fee(), rule]
