@@ -1,7 +1,7 @@
-"""How `docs/states.md` tells the life of a hold."""
+"""How `docs/states.md` tells the life of a hold, and of an asserted balance."""
 
 from backoffice.state_diagrams import StateDiagram, Waiting
-from ledger.models import Hold
+from ledger.models import BalanceAssertion, Hold
 
 
 def hold() -> StateDiagram:
@@ -18,3 +18,20 @@ def hold() -> StateDiagram:
             )
         },
     )
+
+
+def balance_assertion() -> StateDiagram:
+    """An asserted balance: held against the books at once and every night, and resolved by a person if it fails."""
+    return StateDiagram(
+        title="Asserted balance",
+        about="`ledger.models.BalanceAssertion.MOVES`; moved by the verbs of `ledger.control.assertions`.",
+        moves=BalanceAssertion.MOVES,
+        first=BalanceAssertion.State.HOLDS,
+        waiting={
+            BalanceAssertion.State.HOLDS: Waiting("`check`, while the day is open", "`ledger.check_assertions`, every night"),
+            BalanceAssertion.State.FAILS: Waiting(
+                "whoever books what is missing, or says why the books are right: `resolve`",
+                "`ledger.check_assertions`, every night", "1 d",
+            ),
+        },
+    )  # fmt: skip

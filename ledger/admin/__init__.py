@@ -1,3 +1,3 @@
-"""The ledger's console: accounts, journal entries, holds, trial balance. All of it to read only."""
+"""The ledger's console: accounts, journal entries, holds, reports, and control of the books."""
 
-from ledger.admin import accounts, console, entries, holds  # noqa: F401
+from ledger.admin import accounts, assertions, closings, console, entries, holds, invariants  # noqa: F401

@@ -16,6 +16,7 @@ from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.models import Currency
 from ledger.admin import shown
+from ledger.admin.assertions import assert_balance
 from ledger.models import Account, Book, Entry, Hold, Posting
 from ledger.reports import trial_balance
 
@@ -35,6 +36,8 @@ class AccountAdmin(ReadOnlyAdmin):
         ),
         choice_filter("kind", "kind", Account.Kind.choices),
     )
+    actions_detail = ("assert_balance",)
+    assert_balance = assert_balance
     empty_text = "No account here. Accounts are opened as clients and the house first need them."
 
     def get_urls(self) -> list[URLPattern]:

@@ -13,16 +13,30 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.control import (
+    BalanceAssertion,
+    BalanceAssertionQuerySet,
+    Closing,
+    ClosingQuerySet,
+    InvariantOffender,
+    InvariantRun,
+)
 
 __all__ = [
     "Account",
     "AccountQuerySet",
     "AccountRef",
+    "BalanceAssertion",
+    "BalanceAssertionQuerySet",
     "Book",
+    "Closing",
+    "ClosingQuerySet",
     "Entry",
     "EntryQuerySet",
     "Hold",
     "HoldQuerySet",
+    "InvariantOffender",
+    "InvariantRun",
     "Posting",
     "Side",
     "account_id",

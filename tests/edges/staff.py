@@ -18,6 +18,7 @@ from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Funding, Instrument, MarkupReport
 from compliance.models import Desk
 from jobs.models import FailedJob, Schedule
+from ledger.control import assertions, closing, invariants
 from ledger.models import Account, Entry, Hold
 from tests import world
 
@@ -84,7 +85,12 @@ def everything() -> dict[type[Model], Model]:
         client=account.client, account=account, wallet=account.cash, direction="from_venue", amount="5.00",
         currency=account.currency, state="pending", key="funding", requested_at=now, changed_at=now,
     )  # fmt: skip
+    house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
+    assert house is not None
     rows: list[Model] = [
+        closing.close("real", date(2026, 10, 31), by=world.TESTER, at=now, key="closing"),
+        assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
+        invariants.run("books_balance", by=world.TESTER, at=now),
         funding,
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
