@@ -98,6 +98,7 @@ class Configuration(BaseSettings):
     demo_traders: bool = Field(
         True, description="In demo mode, demo clients trade by themselves so that the console is alive."
     )
+    company_name: str = Field("Nexus Back Office", description="Who issues clients' statements.")
     suspense_days: int = Field(
         5, ge=0, description="How many days money may wait in suspense before the invariant about it is broken."
     )

@@ -15,10 +15,13 @@ class BrokerageConfig(AppConfig):
         from brokerage.deriv import calls_document
         from brokerage.vitals import FEED_SILENT, LINKS_DOWN
         from compliance.clients import opening_steps
+        from ledger import history
         from ledger.control import checks
 
         checks.live_subjects.register("trade", control.live_trades)
         checks.live_subjects.register("funding", control.live_fundings)
+        history.kinds.register("funding", history.Kind(history.Type.TRANSFER, control.WORDS))
+        history.requests.register("funding", control.FUNDINGS)
         opening_steps.register("demo_account", open_first_demo)
         state_diagrams.register("trade", states_document.trade, order=30)
         state_diagrams.register("trading_account", states_document.trading_account, order=31)

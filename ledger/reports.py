@@ -73,6 +73,7 @@ class StatementLine:
     reference: str
     narration: str
     effective_at: datetime
+    recorded_at: datetime
     side: Side
     amount: Decimal
     balance: Decimal
@@ -113,6 +114,7 @@ def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
                 reference=posting.entry.reference,
                 narration=posting.entry.narration,
                 effective_at=posting.entry.effective_at,
+                recorded_at=posting.entry.recorded_at,
                 side=Side(posting.side),
                 amount=posting.amount,
                 balance=balance,
