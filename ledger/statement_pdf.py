@@ -1,6 +1,7 @@
 """A client's statement as PDF: own layout, numbered pages, the hash on each."""
 
 import io
+import unicodedata
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
@@ -112,12 +113,19 @@ def _amount(value: Decimal) -> str:
 
 
 def _fitting(text: str, font: str, size: float, width: float) -> str:
-    """The text, or as much of it as there is room for."""
+    """The text as the font has it, or as much of it as there is room for."""
+    text = "".join(_drawable(sign, font) for sign in text)
     if pdfmetrics.stringWidth(text, font, size) <= width:
         return text
     while text and pdfmetrics.stringWidth(f"{text}…", font, size) > width:
         text = text[:-1]
     return f"{text}…"
+
+
+def _drawable(sign: str, font: str) -> str:
+    """A sign the font has; for one it has not its base letter (ą: a), or a question mark."""
+    known = pdfmetrics.getFont(font).face.charToGlyph
+    return next((one for one in (sign, unicodedata.normalize("NFKD", sign)[0]) if ord(one) in known), "?")
 
 
 def _register_fonts() -> None:

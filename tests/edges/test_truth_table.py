@@ -258,13 +258,14 @@ OWN = {
     "proposal",
     "trades",
     "tradingAccounts",
+    "transactions",
     "logOut",
     "sessions",
     "closeSession",
     "beginDerivLink",
     "completeDerivLink",
 }
-ABOUT = {"trade": {"id": "trade"}, "funding": {"id": "funding"}}
+ABOUT = {"trade": {"id": "trade"}, "funding": {"id": "funding"}, "statement": {"client": "client", "currency": "currency"}}
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},
@@ -305,6 +306,7 @@ def objects():
         "funding": by_name["Funding"].uuid,
         "account": account.uuid,
         "client": account.client.uuid,
+        "currency": "USD",
     }
 
 
