@@ -16,10 +16,12 @@ class BrokerageConfig(AppConfig):
         from brokerage.vitals import FEED_SILENT, LINKS_DOWN
         from compliance.clients import opening_steps
         from ledger import history
-        from ledger.control import checks
+        from ledger.control import checks, explain
 
         checks.live_subjects.register("trade", control.live_trades)
         checks.live_subjects.register("funding", control.live_fundings)
+        explain.explains.register("trade", control.explain_trades)
+        explain.explains.register("funding", control.explain_fundings)
         history.kinds.register("funding", history.Kind(history.Type.TRANSFER, control.WORDS))
         history.requests.register("funding", control.FUNDINGS)
         opening_steps.register("demo_account", open_first_demo)

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from brokerage.models import Funding, Trade
+from ledger.control.explain import Facts
 from ledger.history import About, Asked, Requests, Status, Transaction, Type, before
 
 WORDS: Final = "Transfer with a trading account"
@@ -21,7 +22,9 @@ STATUS: Final = {
 
 def live_trades(ids: set[UUID]) -> set[UUID]:
     """Which of these trades are not final."""
-    return set(Trade.objects.filter(uuid__in=ids).exclude(state__in=Trade.FINAL).values_list("uuid", flat=True))
+    return set(
+        Trade.objects.filter(uuid__in=ids).exclude(state__in=Trade.FINAL).values_list("uuid", flat=True)
+    )
 
 
 def live_fundings(ids: set[UUID]) -> set[UUID]:
@@ -59,3 +62,20 @@ def _about_fundings(ids: set[UUID]) -> dict[UUID, About]:
 
 
 FUNDINGS: Final = Requests(_unposted_fundings, _about_fundings)
+
+
+def explain_trades(ids: set[UUID]) -> dict[UUID, Facts]:
+    """What the venue said about these trades."""
+    return {
+        row.uuid: [("State", row.get_state_display()), ("Contract", str(row.contract_id or "")), ("The venue said", row.problem)]
+        for row in Trade.objects.filter(uuid__in=ids)
+    }  # fmt: skip
+
+
+def explain_fundings(ids: set[UUID]) -> dict[UUID, Facts]:
+    """What the venue said about these fundings."""
+    return {
+        row.uuid: [("State", row.get_state_display()), ("The venue's transaction", str(row.venue_transaction_id or "")),
+                   ("The venue said", row.problem)]
+        for row in Funding.objects.filter(uuid__in=ids)
+    }  # fmt: skip

@@ -1,6 +1,6 @@
 """What the books say to a client: transaction history and statements."""
 
-from datetime import date, datetime, time, timedelta, UTC
+from datetime import UTC, date, datetime, time, timedelta
 
 import strawberry
 from strawberry.types import Info
@@ -16,15 +16,21 @@ from ledger.client_statement import ClientStatement, client_statement
 # As many lines as the measured cost of a statement counts on.
 STATEMENT_LINES = 500
 
-TransactionType = strawberry.enum(
-    history.Type, name="TransactionType", description="What it was; OTHER is whatever has no type of its own."
+TransactionType = history.Type
+strawberry.enum(
+    TransactionType,
+    name="TransactionType",
+    description="What it was; OTHER is whatever has no type of its own.",
 )
-TransactionStatus = strawberry.enum(
-    history.Status, name="TransactionStatus", description="Where it is. What was posted is COMPLETED."
+TransactionStatus = history.Status
+strawberry.enum(
+    TransactionStatus, name="TransactionStatus", description="Where it is. What was posted is COMPLETED."
 )
 
 
-@strawberry.type(description="One line of the transaction history: something posted to a wallet, or a request that is not.")
+@strawberry.type(
+    description="One line of the transaction history: something posted to a wallet, or a request that is not."
+)
 class Transaction:
     id: strawberry.ID = strawberry.field(description="Of the posting or the request.")
     type: TransactionType
@@ -120,7 +126,11 @@ class Query:
     )
     @problem_as_error
     def transactions(
-        self, info: Info, filter: TransactionFilter | None = None, first: int | None = None, after: str | None = None
+        self,
+        info: Info,
+        filter: TransactionFilter | None = None,
+        first: int | None = None,
+        after: str | None = None,
     ) -> connections.Connection[Transaction]:
         size, wanted = connections.page_size(first), filter or TransactionFilter()
         period = wanted.period
@@ -137,7 +147,8 @@ class Query:
         )
         found = history.page(asked)
         edges = [
-            connections.Edge(node=Transaction.of(row), cursor=connections.line_cursor(row.place)) for row in found[:size]
+            connections.Edge(node=Transaction.of(row), cursor=connections.line_cursor(row.place))
+            for row in found[:size]
         ]
         return connections.Connection(
             edges=edges,
@@ -157,4 +168,6 @@ class Query:
         self, info: Info, currency: str, period: PeriodInput, client: strawberry.ID | None = None
     ) -> Statement:
         row = client_of(user_of(info), client)
-        return Statement.of(client_statement(row, currency, (period.first, period.last), at_most=STATEMENT_LINES))
+        return Statement.of(
+            client_statement(row, currency, (period.first, period.last), at_most=STATEMENT_LINES)
+        )

@@ -91,7 +91,9 @@ def client_statement(
     opening = closing = Decimal(0)
     if account is not None:
         start, end = datetime.combine(first, time(), UTC), _end(last)
-        rows = Posting.objects.filter(account=account, entry__effective_at__gte=start, entry__effective_at__lt=end)
+        rows = Posting.objects.filter(
+            account=account, entry__effective_at__gte=start, entry__effective_at__lt=end
+        )
         if rows[: at_most + 1].count() > at_most:
             raise PeriodTooLong(f"At most {at_most:,} lines fit; ask for a shorter period.")
         found = reports.statement(account, (start, end))

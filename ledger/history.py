@@ -149,7 +149,9 @@ def kind_of(entry_kind: str) -> Kind:
 
 def before(place: Place | None) -> Q:
     """Rows with a public id that come after a place in a list that is newest first, where each has one line."""
-    return Q() if place is None else Q(uuid__lt=place[0]) | (Q(uuid=place[0]) if place[1] > 0 else Q(pk__in=()))
+    return (
+        Q() if place is None else Q(uuid__lt=place[0]) | (Q(uuid=place[0]) if place[1] > 0 else Q(pk__in=()))
+    )
 
 
 def _posted(asked: Asked) -> list[Transaction]:
@@ -173,15 +175,15 @@ def _posted(asked: Asked) -> list[Transaction]:
         rows = rows.filter(Q(entry__uuid__lt=public_id) | Q(entry__uuid=public_id, line__lt=line))
     postings = list(rows.select_related("entry").order_by("-entry__uuid", "-line")[: asked.limit])
     about = _about([posting.entry for posting in postings])
-    return [_line(posting, about.get(posting.entry.subject_id)) for posting in postings]
+    return [_line(posting, about.get(posting.entry.subject_id or posting.entry.uuid)) for posting in postings]
 
 
-def _about(entries: list[Entry]) -> dict[UUID | None, About]:
+def _about(entries: list[Entry]) -> dict[UUID, About]:
     wanted: dict[str, set[UUID]] = {}
     for entry in entries:
         if entry.subject_id is not None and entry.subject_type in requests.names():
             wanted.setdefault(entry.subject_type, set()).add(entry.subject_id)
-    found: dict[UUID | None, About] = {}
+    found: dict[UUID, About] = {}
     for kind, ids in wanted.items():
         found |= requests.get(kind).about(ids)
     return found

@@ -124,7 +124,7 @@ def _fitting(text: str, font: str, size: float, width: float) -> str:
 
 def _drawable(sign: str, font: str) -> str:
     """A sign the font has; for one it has not its base letter (ą: a), or a question mark."""
-    known = pdfmetrics.getFont(font).face.charToGlyph
+    known = pdfmetrics.getFont(font).face.charToGlyph  # type: ignore[attr-defined]
     return next((one for one in (sign, unicodedata.normalize("NFKD", sign)[0]) if ord(one) in known), "?")
 
 

@@ -36,7 +36,8 @@ class AssertionForm(DialogForm):
         widget=UnfoldAdminTextInputWidget({"placeholder": "2026-11-24"}), help_text="As year-month-day; by UTC.",
     )  # fmt: skip
     amount = forms.CharField(
-        label="It stands at", widget=UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"})
+        label="It stands at",
+        widget=UnfoldAdminTextInputWidget({"inputmode": "decimal", "autocomplete": "off"}),
     )
     source = forms.CharField(
         label="Where the figure is from", max_length=120, required=False, widget=UnfoldAdminTextInputWidget,
@@ -62,7 +63,13 @@ def _stands(row: Account) -> SafeString:
 def assert_balance(admin: Any, request: HttpRequest, row: Account, form: Any) -> str:
     data, by = form.cleaned_data, By.user(request.user)  # type: ignore[arg-type]
     made = assertions.enter(
-        row, on=data["on"], amount=data["amount"], source=data["source"], by=by, at=timezone.now(), key=data["key"]
+        row,
+        on=data["on"],
+        amount=data["amount"],
+        source=data["source"],
+        by=by,
+        at=timezone.now(),
+        key=data["key"],
     )
     if made.state == State.HOLDS:
         return "The books agree."
@@ -168,7 +175,9 @@ def _waiting(request: HttpRequest) -> Any:
 
 ports.waiting.register("assertions", Card("ledger.resolve_assertion", _waiting), order=81)
 ports.unfinished.register(
-    LABEL, Unfinished(BalanceAssertion, "Asserted balances", "ledger.view_balanceassertion", ("account",)), order=61
+    LABEL,
+    Unfinished(BalanceAssertion, "Asserted balances", "ledger.view_balanceassertion", ("account",)),
+    order=61,
 )
 ports.sidebar.register(
     "assertions",

@@ -193,7 +193,9 @@ ports.sidebar.register(
 )
 ports.subjects.register(
     "closing",
-    lambda ids: {row.uuid: (f"Closed day: {row}", url_of(row)) for row in Closing.objects.filter(uuid__in=ids)},
+    lambda ids: {
+        row.uuid: (f"Closed day: {row}", url_of(row)) for row in Closing.objects.filter(uuid__in=ids)
+    },
 )
 ports.words.register("closing.closed", "Closed")
 ports.words.register("closing.reopened", "Reopened")

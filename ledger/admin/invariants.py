@@ -124,7 +124,9 @@ def _offenders(name: str) -> SafeString:
 
 
 def _gone(name: str) -> SafeString:
-    rows = list(InvariantOffender.objects.filter(invariant=name, gone_at__isnull=False).order_by("-gone_at")[:50])
+    rows = list(
+        InvariantOffender.objects.filter(invariant=name, gone_at__isnull=False).order_by("-gone_at")[:50]
+    )
     named = _names(rows)
     return show.table(
         ["Since", "Until", "What", "What was wrong"],
@@ -137,7 +139,10 @@ def _runs(name: str) -> SafeString:
     rows = InvariantRun.objects.filter(invariant=name).order_by("-id")[:50]
     return show.table(
         ["Checked", "Found", "Took", "By"],
-        [[show.at(row.at), show.number(row.found), f"{row.took_ms:,} ms", timeline.person(row.by)] for row in rows],
+        [
+            [show.at(row.at), show.number(row.found), f"{row.took_ms:,} ms", timeline.person(row.by)]
+            for row in rows
+        ],
         right=(1, 2),
     )
 
@@ -146,7 +151,9 @@ def _names(rows: list[InvariantOffender]) -> dict[int, Any]:
     """What each is called, linked to its page; accounts by whose they are, other records by their kind."""
     accounts = {
         str(account.pk): account
-        for account in Account.objects.filter(pk__in=[row.subject_pk for row in rows if row.subject == "ledger.account"])
+        for account in Account.objects.filter(
+            pk__in=[row.subject_pk for row in rows if row.subject == "ledger.account"]
+        )
     }
     owners = shown.owners(accounts.values()) if accounts else {}
     found: dict[int, Any] = {}

@@ -40,7 +40,10 @@ def enter(
         keys.claim(
             by=by, verb="assertion.enter", key=key, content=f"{account.uuid}|{on}|{value}|{source}", at=at
         )
-        if is_replay and (first := BalanceAssertion.objects.filter(**said).order_by("id").first()) is not None:
+        if (
+            is_replay
+            and (first := BalanceAssertion.objects.filter(**said).order_by("id").first()) is not None
+        ):
             return first
         found = accounts.balance_on(account, day=on)
         row = BalanceAssertion.objects.create(
@@ -69,7 +72,10 @@ def check(assertion: BalanceAssertion, *, by: By, at: datetime) -> BalanceAssert
 def check_all(*, by: By, at: datetime) -> int:
     """Check what fails and whatever is about a day that can still be booked on; how many fail."""
     through = dict(
-        Closing.objects.filter(reopened_at=None).values_list("book").annotate(last=Max("business_date")).order_by()
+        Closing.objects.filter(reopened_at=None)
+        .values_list("book")
+        .annotate(last=Max("business_date"))
+        .order_by()
     )
     is_open = Q(state=State.FAILS)
     for book in Book.values:
@@ -108,7 +114,9 @@ def check_may_resolve(assertion: BalanceAssertion) -> None:
 def failing(book: Book | str, *, through: date) -> list[BalanceAssertion]:
     """The unresolved assertions of a book about days up to this one that do not hold now; nothing is written."""
     last = Closing.objects.standing(str(book)).aggregate(last=Max("business_date"))["last"]
-    rows = BalanceAssertion.objects.filter(account__book=book, business_date__lte=through).exclude(state=State.RESOLVED)
+    rows = BalanceAssertion.objects.filter(account__book=book, business_date__lte=through).exclude(
+        state=State.RESOLVED
+    )
     if last is not None:
         rows = rows.filter(Q(state=State.FAILS) | Q(business_date__gt=last))
     return [

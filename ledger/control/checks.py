@@ -71,19 +71,29 @@ def of_verify(*names: str) -> Callable[[datetime], Iterable[Offender]]:
 
 def _short(amount: object) -> str:
     """An amount without the zeros the database keeps behind it; any other text as it is."""
-    return re.sub(r"(?<=\.)(\d*?)0+$", r"\1", f"{amount:f}" if isinstance(amount, Decimal) else str(amount)).rstrip(".")
+    return re.sub(
+        r"(?<=\.)(\d*?)0+$", r"\1", f"{amount:f}" if isinstance(amount, Decimal) else str(amount)
+    ).rstrip(".")
 
 
 def _recent_balances(at: datetime) -> Iterator[Offender]:
     with connection.cursor() as cursor:
         cursor.execute(_CHAIN, [RECENT])
         for account, posting, stands, should in cursor.fetchall():
-            yield Offender("ledger.account", str(account), f"Posting {posting} leaves {_short(stands)}, not {_short(should)}.")
+            yield Offender(
+                "ledger.account",
+                str(account),
+                f"Posting {posting} leaves {_short(stands)}, not {_short(should)}.",
+            )
 
 
 def _held_for_nothing(at: datetime) -> Iterator[Offender]:
     """Open holds whose subject is over, or of which nobody says what they are for; the oldest 10,000 are asked about."""
-    rows = Hold.objects.open().order_by("id").values_list("pk", "subject_type", "subject_id", "purpose", "placed_at")
+    rows = (
+        Hold.objects.open()
+        .order_by("id")
+        .values_list("pk", "subject_type", "subject_id", "purpose", "placed_at")
+    )
     wanted: dict[str, list[tuple[int, UUID | None, str, datetime]]] = {}
     for pk, kind, subject, purpose, placed_at in rows[:10_000]:
         wanted.setdefault(kind, []).append((pk, subject, purpose, placed_at))
@@ -108,7 +118,9 @@ def _old_suspense(at: datetime) -> Iterator[Offender]:
     with connection.cursor() as cursor:
         cursor.execute(_SUSPENSE, [at - timedelta(days=settings.CONFIG.suspense_days)])
         for account, posted, currency, since in cursor.fetchall():
-            yield Offender("ledger.account", str(account), f"{_short(posted)} {currency} waits to be assigned.", since)
+            yield Offender(
+                "ledger.account", str(account), f"{_short(posted)} {currency} waits to be assigned.", since
+            )
 
 
 def _stuck(at: datetime) -> Iterator[Offender]:
@@ -118,8 +130,13 @@ def _stuck(at: datetime) -> Iterator[Offender]:
             continue
         late = model._default_manager.filter(patience.late(model, at)).order_by("pk")
         for row in late[:NAMED]:
-            said = f"{str(model._meta.verbose_name).capitalize()}, {row.get_state_display().lower()}: waits for {_owner(row)}."
+            said = f"{str(model._meta.verbose_name).capitalize()}, {_state(row)}: waits for {_owner(row)}."
             yield Offender(model._meta.label_lower, str(row.pk), said, patience.since(row))
+
+
+def _state(row: Model) -> str:
+    shown: str = row.get_state_display()  # type: ignore[attr-defined]
+    return shown.lower()
 
 
 def _owner(row: Model) -> str:
@@ -140,7 +157,9 @@ def _closed_days(at: datetime) -> Iterator[Offender]:
             yield Offender("ledger.closing", str(row.pk), f"{row} is not as it was closed.", row.closed_at)
         last = closing.last_closed(book)
         if last is not None and totals.kept(totals.from_now(book, last.business_date)) != last.totals:
-            yield Offender("ledger.closing", str(last.pk), f"What stands at the end of {last} has changed since.")
+            yield Offender(
+                "ledger.closing", str(last.pk), f"What stands at the end of {last} has changed since."
+            )
 
 
 def _assertions(at: datetime) -> Iterator[Offender]:

@@ -87,10 +87,14 @@ def close(book: Book | str, business_date: date, *, by: By, at: datetime, key: s
         _check(book, business_date, last, at=at)
         found = totals.from_now(book, business_date)
         if wrong := totals.unbalanced(found):
-            raise NotBalanced(f"Debits and credits differ in {', '.join(sorted(wrong))}; verify the ledger first.")
+            raise NotBalanced(
+                f"Debits and credits differ in {', '.join(sorted(wrong))}; verify the ledger first."
+            )
         previous = Closing.objects.filter(book=book).order_by("-id").first()
         after = last.business_date if last else date.min
-        many = Entry.objects.filter(book=book, business_date__gt=after, business_date__lte=business_date).count()
+        many = Entry.objects.filter(
+            book=book, business_date__gt=after, business_date__lte=business_date
+        ).count()
         row = Closing(
             book=book, business_date=business_date, totals=totals.kept(found), entries=many, previous=previous,
             closed_at=at, closed_by=by.name, closed_by_user_id=by.user_id,

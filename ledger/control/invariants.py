@@ -109,7 +109,9 @@ def _keep(name: str, found: dict[tuple[str, str], Offender], at: datetime) -> No
     known = {(row.subject, row.subject_pk): row for row in standing(name)}
     for place in known.keys() & found.keys():
         known[place].seen_at, known[place].says = at, found[place].says[:300]
-    InvariantOffender.objects.bulk_update([known[each] for each in known.keys() & found.keys()], ["seen_at", "says"])
+    InvariantOffender.objects.bulk_update(
+        [known[each] for each in known.keys() & found.keys()], ["seen_at", "says"]
+    )
     gone = [row.pk for place, row in known.items() if place not in found]
     InvariantOffender.objects.filter(pk__in=gone).update(gone_at=at)
     room = max(AT_MOST - len(known) + len(gone), 0)

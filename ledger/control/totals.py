@@ -51,7 +51,9 @@ def at_end_of(book: Book | str, day: date, *, today: date) -> Totals:
 
     `today` is the present business date, by the caller's clock; it only decides from where to read.
     """
-    nearest = Closing.objects.standing(str(book)).filter(business_date__lte=day).order_by("-business_date").first()
+    nearest = (
+        Closing.objects.standing(str(book)).filter(business_date__lte=day).order_by("-business_date").first()
+    )
     if nearest is None or (day - nearest.business_date) > (today - day):
         return from_now(book, day)
     found = of_closing(nearest)
@@ -96,7 +98,7 @@ def unbalanced(totals: Mapping[Group, Decimal]) -> dict[str, Decimal]:
     return {currency: net for currency, net in sums.items() if net}
 
 
-def _read(query: str, **given: object) -> Totals:
+def _read(query: str, **given: str | date) -> Totals:
     with connection.cursor() as cursor:
         cursor.execute(query, given)
         return {Group(*row[:4]): row[4] for row in cursor.fetchall()}

@@ -57,9 +57,7 @@ class Closing(PublicIdModel):
             models.UniqueConstraint(
                 fields=["book", "business_date"], condition=Q(reopened_at=None), name="closing_once"
             ),
-            models.UniqueConstraint(
-                fields=["book"], condition=Q(previous=None), name="closing_begins_once"
-            ),
+            models.UniqueConstraint(fields=["book"], condition=Q(previous=None), name="closing_begins_once"),
         ]
 
     @property

@@ -26,7 +26,9 @@ STATEMENT = """query($currency: String!, $period: PeriodInput!, $client: ID) {
 BY = By.system("test")
 
 
-def deposit(client: Client, amount: str, *, kind: str = "deposit", currency: str = "USD", days: int = 0) -> None:
+def deposit(
+    client: Client, amount: str, *, kind: str = "deposit", currency: str = "USD", days: int = 0
+) -> None:
     at = NOW + timedelta(days=days)
     bank = accounts.house("real", currency, "bank", "asset")
     ours, value = wallet(client.uuid, currency, at=at), Decimal(amount)
@@ -46,11 +48,10 @@ def account():
 
 
 def funding(account, state, **given):
-    made = Funding.objects.create(
+    return Funding.objects.create(
         client=account.client, account=account, wallet=wallet(account.client.uuid, "USD", at=NOW), direction="from_venue",
         amount="5.00", currency=account.currency, state=state, key=world.key(), requested_at=NOW, changed_at=NOW, **given,
     )  # fmt: skip
-    return made
 
 
 def listed(app, **given):
@@ -144,7 +145,10 @@ def test_nobody_else_s_history_or_statement_is_shown(account):
     stranger = app_of(world.account())
     assert listed(stranger) == []
     period = {"first": f"{NOW:%Y-%m-%d}", "last": f"{NOW:%Y-%m-%d}"}
-    assert stranger.code(STATEMENT, currency="USD", period=period, client=str(account.client.uuid)) == "NOT_FOUND"
+    assert (
+        stranger.code(STATEMENT, currency="USD", period=period, client=str(account.client.uuid))
+        == "NOT_FOUND"
+    )
     assert App().code(PAGE) == "NOT_AUTHENTICATED"
     own = app_of(account)
     assert own.code(STATEMENT, currency="NOPE", period=period) == "INVALID_INPUT"

@@ -32,6 +32,8 @@ WANTED = {
 OWN_PAGES = {
     "index": "", "stuck": "", "search": "", "security": "", "password_change": "", "password_change_done": "",
     "role_matrix": "auth.view_group", "ledger_trial_balance": "ledger.view_account",
+    "ledger_balance_sheet": "ledger.view_account", "ledger_income": "ledger.view_account", "ledger_client_money": "ledger.view_account",
+    "ledger_explain": "ledger.view_entry", "ledger_client_statement": "ledger.view_entry",
     "jobs_at_a_glance": "jobs.view_schedule", "health": "jobs.view_schedule", "brokerage_venue_faults": "brokerage.set_venue_faults",
 }  # fmt: skip
 # Not pages: a POST that has its own tests, what has no console session behind it, and what Django brings along.
@@ -43,6 +45,7 @@ OTHER_ADDRESSES = {
     "jsi18n",
     "view_on_site",
     "app_list",
+    "ledger_export",  # tests/edges/test_books_console.py
     "auth_user_password_change",
 }
 
@@ -265,7 +268,11 @@ OWN = {
     "beginDerivLink",
     "completeDerivLink",
 }
-ABOUT = {"trade": {"id": "trade"}, "funding": {"id": "funding"}, "statement": {"client": "client", "currency": "currency"}}
+ABOUT = {
+    "trade": {"id": "trade"},
+    "funding": {"id": "funding"},
+    "statement": {"client": "client", "currency": "currency"},
+}
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},

@@ -30,7 +30,9 @@ def wallet(world, client):
     return wallets.wallet(client.uuid, "USD", at=NOON)
 
 
-def book(world: World, account: Account, amount: int, *, kind: str = "deposit", at=NOON, reference: str = "") -> Entry:
+def book(
+    world: World, account: Account, amount: int, *, kind: str = "deposit", at=NOON, reference: str = ""
+) -> Entry:
     bank = world.bank(book="real")
     lines = [journal.debit(bank, D(amount)), journal.credit(account, D(amount))]
     if amount < 0:
@@ -53,7 +55,9 @@ def test_it_runs_from_opening_to_closing_in_the_client_s_words(world: World, cli
     ]
 
 
-def test_the_same_period_has_the_same_hash_until_something_is_booked_late_which_is_named(world: World, client) -> None:
+def test_the_same_period_has_the_same_hash_until_something_is_booked_late_which_is_named(
+    world: World, client
+) -> None:
     account = wallet(world, client)
     book(world, account, 100)
     first = statements.client_statement(client, "USD", MARCH)

@@ -1,6 +1,6 @@
 """A day is closed for good, in order, and chained; what comes late is booked on the next open day."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -117,12 +117,13 @@ def test_the_database_itself_books_nothing_on_a_closed_day(world: World) -> None
     from tests.ledger.test_guards import write
 
     ada, ben = world.wallet("ada", funds=100), world.wallet("ben")
-    closing.close("demo", date.today() - timedelta(days=1), by=BY, at=LATER.replace(year=date.today().year + 1), key=new_key())
-    write((ada, "USD", 1, "debit", "7", "93"), (ben, "USD", 2, "credit", "7", "7"))
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_date")
         today = cursor.fetchone()[0]
-    closing.close("demo", today, by=BY, at=LATER.replace(year=today.year + 1), key=new_key())
+    later = datetime.combine(today + timedelta(days=9), NOON.timetz())
+    closing.close("demo", today - timedelta(days=1), by=BY, at=later, key=new_key())
+    write((ada, "USD", 1, "debit", "7", "93"), (ben, "USD", 2, "credit", "7", "7"))
+    closing.close("demo", today, by=BY, at=later, key=new_key())
     before = picture()
     with pytest.raises(IntegrityError, match="is closed in this book"), transaction.atomic():
         write((ada, "USD", 1, "debit", "7", "86"), (ben, "USD", 2, "credit", "7", "14"))
@@ -148,7 +149,11 @@ def test_only_the_last_closed_day_is_reopened_once_and_its_close_stays_in_the_ch
 
 @pytest.mark.parametrize(
     "change",
-    ["entries = 9", "reopened_at = NULL, reopened_by = ''", "business_date = '2026-01-01', reopened_at = now()"],
+    [
+        "entries = 9",
+        "reopened_at = NULL, reopened_by = ''",
+        "business_date = '2026-01-01', reopened_at = now()",
+    ],
 )
 def test_a_close_is_never_changed_but_taken_back_once(world: World, change: str) -> None:
     world.wallet("ada", funds=100)
@@ -156,7 +161,11 @@ def test_a_close_is_never_changed_but_taken_back_once(world: World, change: str)
     if "NULL" in change:
         closing.reopen(made, reason="A late bank fee.", by=BY, at=LATER, key=new_key())
     for statement in (f"UPDATE ledger_closing SET {change}", "DELETE FROM ledger_closing"):
-        with pytest.raises(IntegrityError, match="ledger:"), transaction.atomic(), connection.cursor() as cursor:
+        with (
+            pytest.raises(IntegrityError, match="ledger:"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(statement)
 
 
