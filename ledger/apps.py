@@ -8,12 +8,18 @@ class LedgerConfig(AppConfig):
     verbose_name = "Ledger"
 
     def ready(self) -> None:
+        from backoffice import vitals
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
         from ledger import states_document, verify
+        from ledger.control import checks
+        from ledger.vitals import INVARIANT_OFFENDERS
 
         state_diagrams.register("hold", states_document.hold, order=20)
         state_diagrams.register("deposit", states_document.deposit, order=21)
         state_diagrams.register("bank_statement", states_document.bank_statement, order=22)
         state_diagrams.register("bank_line", states_document.bank_line, order=23)
+        state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
+        vitals.register(INVARIANT_OFFENDERS, order=50)
+        checks.register()
         verifications.register("ledger", verify.steps, order=20)

@@ -1,9 +1,9 @@
-"""How `docs/states.md` tells the lives of holds, deposits, bank statements and bank lines."""
+"""How `docs/states.md` tells the lives of holds, deposits, bank statements and lines, and asserted balances."""
 
 from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
-from ledger.models import BankLine, BankStatement, Deposit, Hold
+from ledger.models import BalanceAssertion, BankLine, BankStatement, Deposit, Hold
 
 
 def hold() -> StateDiagram:
@@ -89,3 +89,20 @@ def bank_line() -> StateDiagram:
 def _length(length: timedelta, since: str) -> str:
     hours = int(length.total_seconds() // 3600)
     return f"{hours} h from {since}"
+
+
+def balance_assertion() -> StateDiagram:
+    """An asserted balance: held against the books at once and every night, and resolved by a person if it fails."""
+    return StateDiagram(
+        title="Asserted balance",
+        about="`ledger.models.BalanceAssertion.MOVES`; moved by the verbs of `ledger.control.assertions`.",
+        moves=BalanceAssertion.MOVES,
+        first=BalanceAssertion.State.HOLDS,
+        waiting={
+            BalanceAssertion.State.HOLDS: Waiting("`check`, while the day is open", "`ledger.check_assertions`, every night"),
+            BalanceAssertion.State.FAILS: Waiting(
+                "whoever books what is missing, or says why the books are right: `resolve`",
+                "`ledger.check_assertions`, every night", "1 d",
+            ),
+        },
+    )  # fmt: skip

@@ -16,17 +16,29 @@ from ledger.models.books import (
 from ledger.models.deposits import Deposit, DepositQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
 from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
+from ledger.models.control import (
+    BalanceAssertion,
+    BalanceAssertionQuerySet,
+    Closing,
+    ClosingQuerySet,
+    InvariantOffender,
+    InvariantRun,
+)
 
 __all__ = [
     "Account",
     "AccountQuerySet",
     "AccountRef",
+    "BalanceAssertion",
+    "BalanceAssertionQuerySet",
     "BankAccount",
     "BankLine",
     "BankLineQuerySet",
     "BankStatement",
     "BankStatementQuerySet",
     "Book",
+    "Closing",
+    "ClosingQuerySet",
     "Deposit",
     "DepositQuerySet",
     "Entry",
@@ -34,6 +46,8 @@ __all__ = [
     "Fee",
     "Hold",
     "HoldQuerySet",
+    "InvariantOffender",
+    "InvariantRun",
     "MatchingRule",
     "Method",
     "Posting",

@@ -21,6 +21,7 @@ from compliance import decisions
 from compliance import limits as compliance_limits
 from compliance.models import Desk, Limit, MonitoringRule
 from jobs.models import FailedJob, Schedule
+from ledger.control import assertions, closing, invariants
 from ledger.models import Account, Entry, Hold
 from tests import world
 from tests.compliance import notes
@@ -97,7 +98,12 @@ def everything() -> dict[type[Model], Model]:
     )  # fmt: skip
     from tests.ledger import payments
 
+    house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
+    assert house is not None
     rows: list[Model] = [
+        closing.close("real", date(2026, 10, 31), by=world.TESTER, at=now, key="closing"),
+        assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
+        invariants.run("books_balance", by=world.TESTER, at=now),
         funding,
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),

@@ -34,6 +34,8 @@ WANTED = {
 OWN_PAGES = {
     "index": "", "stuck": "", "search": "", "security": "", "password_change": "", "password_change_done": "",
     "role_matrix": "auth.view_group", "ledger_trial_balance": "ledger.view_account",
+    "ledger_balance_sheet": "ledger.view_account", "ledger_income": "ledger.view_account", "ledger_client_money": "ledger.view_account",
+    "ledger_explain": "ledger.view_entry", "ledger_client_statement": "ledger.view_entry",
     "jobs_at_a_glance": "jobs.view_schedule", "health": "jobs.view_schedule", "brokerage_venue_faults": "brokerage.set_venue_faults",
 }  # fmt: skip
 # Not pages: a POST that has its own tests, what has no console session behind it, and what Django brings along.
@@ -45,6 +47,7 @@ OTHER_ADDRESSES = {
     "jsi18n",
     "view_on_site",
     "app_list",
+    "ledger_export",  # tests/edges/test_books_console.py
     "auth_user_password_change",
 }
 
@@ -293,6 +296,7 @@ OWN = {
     "instruments",
     "trades",
     "tradingAccounts",
+    "transactions",
     "logOut",
     "sessions",
     "closeSession",
@@ -302,6 +306,7 @@ OWN = {
 ABOUT = {
     "trade": {"id": "trade"}, "funding": {"id": "funding"},
     "proposal": {"input": '{{account: "{account}", symbol: "R_100", side: CALL, stake: "1.00", duration: 5}}'},
+    "statement": {"client": "client", "currency": "currency"},
 }  # fmt: skip
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
@@ -343,6 +348,7 @@ def objects():
         "funding": by_name["Funding"].uuid,
         "account": account.uuid,
         "client": account.client.uuid,
+        "currency": "USD",
     }
 
 
