@@ -13,9 +13,6 @@ from ledger.models.books import (
     Side,
     account_id,
 )
-from ledger.models.deposits import Deposit, DepositQuerySet
-from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
-from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
 from ledger.models.control import (
     BalanceAssertion,
     BalanceAssertionQuerySet,
@@ -24,6 +21,9 @@ from ledger.models.control import (
     InvariantOffender,
     InvariantRun,
 )
+from ledger.models.deposits import Deposit, DepositQuerySet
+from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
+from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
 
 __all__ = [
     "Account",
