@@ -102,6 +102,12 @@ class Configuration(BaseSettings):
     demo_traders: bool = Field(
         True, description="In demo mode, demo clients trade by themselves so that the console is alive."
     )
+    company_name: str = Field("Nexus Back Office", description="Who issues clients' statements.")
+    suspense_days: int = Field(
+        5,
+        ge=0,
+        description="How many days money may wait in suspense before the invariant about it is broken.",
+    )
     deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: see DERIV_REST_URL.")
     deriv_app_id: int = Field(1089, description="The application id sent to Deriv's v3 API.")
     deriv_rest_url: str = Field(

@@ -96,8 +96,10 @@ if (
 ):  # a pooler hands the next transaction to another session: nothing may be said to one
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 else:
+    # Our joins follow foreign keys in a good order as written: trying every order of nine tables took the planner 12 ms
+    # a query, four times all else. Of the first four tables, where conditions stand, it still finds the best order.
     DATABASES["default"]["OPTIONS"]["options"] = (
-        "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+        "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC -c join_collapse_limit=4"
     )
 
 AUTH_USER_MODEL = "backoffice.User"

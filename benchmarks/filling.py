@@ -4,7 +4,7 @@ The clients and their accounts are opened through the verbs; their trades are wr
 would have left them. The books then verify, and the event log is sequenced as always.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,37 @@ BALANCE = Decimal("100000.00")
 NAMES = ("Amina", "Bruno", "Chen", "Dalia", "Emeka", "Farah", "Goran", "Hana", "Ivo", "Juma")
 
 
-def fill(trades: int, *, told: int | None = None, clients: int = CLIENTS) -> None:
+def fill(
+    trades: int,
+    *,
+    told: int | None = None,
+    clients: int = CLIENTS,
+    until: datetime | None = None,
+    room: int = 0,
+) -> datetime:
     """Add so many settled demo trades of so many new clients; the last `told` of them (else all) with entries and events.
 
-    Until now, one every two seconds. Afterwards the tables are analyzed.
+    One every two seconds, until now. Those that end `until` an earlier time are numbered below what is there, where the
+    first filling left `room` for them, so that numbers follow time as they do in life. Afterwards the tables are analyzed.
+    Returns when the first was.
     """
     # Nobody logs in as them; hashing their passwords as usual would take longest of all.
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         _crowd(clients)
     say(f"{clients} clients")
-    now = timezone.now()
+    began = (until or timezone.now()) - GAP * trades
     told = trades if told is None else told
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SET LOCAL session_replication_role = replica; SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '256MB'"
         )
-        values: dict[str, Any] = {"many": trades, "told": told, "began": now - GAP * trades, "gap": GAP}
+        values: dict[str, Any] = {
+            "many": trades,
+            "told": told,
+            "began": began,
+            "gap": GAP,
+            "room": -1 if until else room,
+        }
         cursor.execute(SCRIPT.read_text(), values)
         for table in ("brokerage_trade", "ledger_hold", "ledger_entry", "ledger_posting", "backoffice_event"):
             cursor.execute(
@@ -49,6 +64,7 @@ def fill(trades: int, *, told: int | None = None, clients: int = CLIENTS) -> Non
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("RESET statement_timeout")
+    return began
 
 
 def sequence() -> int:

@@ -1,6 +1,7 @@
 -- Many trades at once, each as its verbs would have left it: the trade, its hold, its two journal entries with their
 -- postings and balances, and its events. Triggers are off meanwhile (`session_replication_role`), so whoever fills
--- verifies the books afterwards. Parameters: how many, at most how many of them with hold, entries and events.
+-- verifies the books afterwards. Parameters: how many, at most how many of them with hold, entries and events, and how
+-- many numbers to leave free before them for older ones; -1 for those older ones.
 
 -- Whose trades: filled by `filling.py` with one row for each account, numbered from 0.
 --   crowd (place, account_id, client_id, client_uuid, instrument_id, cash_id, stakes_id, result_id)
@@ -19,7 +20,8 @@ SELECT n,
        first_trade + n AS trade_id, first_contract + n AS contract_id
 FROM (SELECT %(many)s::bigint AS many, %(told)s::bigint AS told, %(began)s::timestamptz AS began,
              %(gap)s::interval AS gap, (SELECT count(*) FROM crowd) AS crowd_size,
-             (SELECT coalesce(max(id), 0) + 1 FROM brokerage_trade) AS first_trade,
+             (SELECT CASE WHEN %(room)s >= 0 THEN coalesce(max(id), 0) + 1 + %(room)s ELSE min(id) - %(many)s END
+              FROM brokerage_trade) AS first_trade,
              (SELECT coalesce(max(contract_id), 0) + 1000000 FROM brokerage_trade) AS first_contract) given
 CROSS JOIN LATERAL generate_series(0, many - 1) n
 CROSS JOIN LATERAL md5(n::text || first_trade::text) h

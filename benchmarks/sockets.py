@@ -6,6 +6,12 @@ socket that has its message, median of the last twenty. Beside it stands a bare 
 server that sends the same text to 1,000 sockets as soon as Redis tells it to, with no GraphQL, no database and no
 log-in.
 
+The bare application does not meet the goal on this machine either. Of processor time a message costs the server about 100 µs
+where the bare one takes 28 (the frame and its write): the reading, its execution and its text are shared by all, but each
+socket's own task is woken, resumes its subscription through the layers of the library, and looks whether its session is
+still good. Next would be: one task that writes what is shared to all sockets that asked the same, without waking
+theirs; and sockets spread over several web processes, which need no other change.
+
 Not said: networks, and sockets that watch a thousand different things: what differs is read and encoded for each.
 """
 

@@ -10,12 +10,20 @@ class BrokerageConfig(AppConfig):
         from backoffice import monitoring, vitals
         from backoffice.documents import documents, part_of
         from backoffice.state_diagrams import state_diagrams
-        from brokerage import states_document
+        from brokerage import control, states_document
         from brokerage.accounts import open_first_demo
         from brokerage.deriv import calls_document
         from brokerage.vitals import FEED_SILENT, LINKS_DOWN
         from compliance.clients import opening_steps
+        from ledger import history
+        from ledger.control import checks, explain
 
+        checks.live_subjects.register("trade", control.live_trades)
+        checks.live_subjects.register("funding", control.live_fundings)
+        explain.explains.register("trade", control.explain_trades)
+        explain.explains.register("funding", control.explain_fundings)
+        history.kinds.register("funding", history.Kind(history.Type.TRANSFER, control.WORDS))
+        history.requests.register("funding", control.FUNDINGS)
         opening_steps.register("demo_account", open_first_demo)
         state_diagrams.register("trade", states_document.trade, order=30)
         state_diagrams.register("trading_account", states_document.trading_account, order=31)

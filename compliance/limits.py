@@ -75,6 +75,13 @@ def of(
     ]
 
 
+def limited(client: Client, *, at: datetime) -> list[tuple[str, str]]:
+    """Which kinds of movement in which currencies a client has limits for, in the order of their names."""
+    level = Limit.objects.filter(kyc_level=client.kyc_level, is_active=True).values_list("kind", "currency")
+    own = client.limit_overrides.in_force(at).values_list("kind", "currency")
+    return sorted({*level, *own})
+
+
 def check(client: Client, kind: str, currency: str, amount: Decimal, *, at: datetime) -> None:
     """Whether an amount has room in every limit. What counts it must do so under the client's lock (`decisions.decide`).
 

@@ -36,6 +36,14 @@ class Connection(Generic[T]):
     page_info: PageInfo
 
 
+def page_size(first: int | None) -> int:
+    """How many rows a page has that is asked for from the front. :raises InvalidInput: if below 0 or above 100."""
+    size = PAGE if first is None else first
+    if not 0 <= size <= LARGEST_PAGE:
+        raise InvalidInput(f"A page has 0 to {LARGEST_PAGE} rows.", field="first")
+    return size
+
+
 def paginate(
     rows: QuerySet[Any],
     *,
@@ -82,6 +90,20 @@ def paginate(
 def cursor(public_id: UUID) -> str:
     """A row's place in a list, as text that tells nothing but its public id."""
     return base64.urlsafe_b64encode(public_id.bytes).decode().rstrip("=")
+
+
+def line_cursor(place: tuple[UUID, int]) -> str:
+    """The place of one line of something that has several, as text."""
+    return base64.urlsafe_b64encode(place[0].bytes + place[1].to_bytes(2)).decode().rstrip("=")
+
+
+def line_place(text: str, field: str) -> tuple[UUID, int]:
+    """The place that `line_cursor` wrote. :raises InvalidInput: if it is not a cursor of ours."""
+    try:
+        found = base64.urlsafe_b64decode(text + "==")
+        return UUID(bytes=found[:16]), int.from_bytes(found[16:])
+    except (ValueError, binascii.Error):
+        raise InvalidInput("That is not a cursor of this list.", field=field) from None
 
 
 def _past(text: str, newest_first: bool, field: str) -> Q:

@@ -3,18 +3,18 @@
 import hashlib
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, DecimalField, F, Sum, When
 from django.db.models.functions import Now
 
 from backoffice import events
 from backoffice.who import By
-from ledger.models import Account, Book, Posting
+from ledger.models import Account, AccountRef, Book, Posting, account_id
 from ledger.refusals import AccountDiffers, AccountNotEmpty
 
 Owner = tuple[str, uuid.UUID] | None
@@ -23,6 +23,13 @@ Owner = tuple[str, uuid.UUID] | None
 SHARDS: Final[Mapping[str, int]] = MappingProxyType(
     {"venue_funding": 8, "venue_result": 8, "markup_income": 8, "markup_receivable": 8}
 )
+
+_ON_DAY: Final = """
+SELECT a.posted - coalesce((
+    SELECT sum(CASE WHEN (p.side = 'debit') = (a.kind IN ('asset', 'expense')) THEN p.amount ELSE -p.amount END)
+    FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id AND p.account_id = a.id
+    WHERE e.book = a.book AND e.business_date > %s), 0)
+FROM ledger_account a WHERE a.id = %s"""
 
 
 def open_account(
@@ -130,6 +137,17 @@ def balance_at(
     """
     field = "entry__effective_at__lte" if basis == "effective" else "entry__recorded_at__lte"
     return _net(account, **{field: at})
+
+
+def balance_on(account: AccountRef, *, day: date) -> Decimal:
+    """What stood on the account at the end of a business date, on its normal side, as known now. Exact.
+
+    What stands now less what was booked on later days, of one moment: cheap for the days just past.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ON_DAY, [day, account_id(account)])
+        found: Decimal = cursor.fetchone()[0]
+    return found
 
 
 def balance_before(account: Account, *, at: datetime) -> Decimal:

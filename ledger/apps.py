@@ -8,12 +8,15 @@ class LedgerConfig(AppConfig):
     verbose_name = "Ledger"
 
     def ready(self) -> None:
+        from backoffice import vitals
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
         from compliance import approvals, decisions
         from ledger import states_document, verify, withdrawals
+        from ledger.control import checks
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
+        from ledger.vitals import INVARIANT_OFFENDERS
         from ledger.withdrawal_kind import WithdrawalKind
 
         state_diagrams.register("hold", states_document.hold, order=20)
@@ -26,4 +29,7 @@ class LedgerConfig(AppConfig):
         approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
         providers.register(BankFile.name, BankFile())
+        state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
+        vitals.register(INVARIANT_OFFENDERS, order=50)
+        checks.register()
         verifications.register("ledger", verify.steps, order=20)

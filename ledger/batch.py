@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -38,7 +37,7 @@ class Batch:
         self.hashes: dict[str, tuple[int, str]] = {}
         # By entry: kind, reference, narration, business date, subject, public id, time, client, reversed entry.
         self.entries: list[
-            tuple[str, str, str, str, str, str | None, UUID, str, UUID | None, int | None]
+            tuple[str, str, str, str | None, str, str | None, UUID, str, UUID | None, int | None]
         ] = []
         self.lines: list[tuple[int, int, str, str]] = []
         self.captures: list[tuple[int, int, int, str]] = []
@@ -72,9 +71,9 @@ class Batch:
         if place < len(self.entries):
             return place
         number = place + 1
-        day = draft.business_date or draft.at.astimezone(UTC).date()
+        day = draft.business_date.isoformat() if draft.business_date else None
         self.entries.append(
-            (draft.kind, draft.reference, draft.narration, day.isoformat(), subject_type, subject_id,
+            (draft.kind, draft.reference, draft.narration, day, subject_type, subject_id,
              draft.uuid, checked_instant(draft.at), draft.client_id, reverses)
         )  # fmt: skip
         self.lines += [(number, *line) for line in lines]

@@ -62,7 +62,9 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An entry to be posted. `at` is when it counts, by our clock; the business date is its UTC date unless given.
+    """An entry to be posted. `at` is when it counts, by our clock.
+
+    The business date is the UTC date of that unless given; where that day is closed in the book, the next open one.
 
     `captures` are holds this entry uses up, each with the amount it takes from it; what remains of them is freed.
     """

@@ -46,6 +46,7 @@ def post(
     :raises MixedBooks: if the accounts are not all of one book.
     :raises AccountClosed: if an account is closed.
     :raises InsufficientFunds: if a guarded account would end below zero or below its holds.
+    :raises DayClosed: if a business date was given that is closed in the book.
     :raises KeyReused: if the key was used with other content.
     :raises HoldResolved: if a hold to capture is not open.
     """

@@ -66,6 +66,13 @@ class NothingToPost(InvalidInput):
     field = "lines"
 
 
+class DayClosed(DomainError):
+    """The business date is closed in this book; nothing more is booked on it."""
+
+    code = "DAY_CLOSED"
+    field = "business_date"
+
+
 class HoldResolved(DomainError):
     """The hold was already captured, released, expired or transferred; that outcome stands."""
 
@@ -89,6 +96,7 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str]]] = {
     "invalid_amount": (InvalidAmount, "An amount must be positive and have at most {exponent} decimals."),
     "balance_too_large": (InvalidAmount, "No balance may reach 10^20."),
     "capture_exceeds_hold": (InvalidAmount, "At most the held amount can be captured."),
+    "day_closed": (DayClosed, "{day} is closed in this book."),
     "key_reused": (KeyReused, "This key was used before with other content."),
     "hold_resolved": (HoldResolved, "The hold was already resolved: {state}."),
     "already_reversed": (AlreadyReversed, "The entry was already reversed."),
@@ -98,4 +106,4 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str]]] = {
 def refuse(status: str, detail: Mapping[str, Any]) -> NoReturn:
     """Raise the refusal that an answer of a ledger function stands for. An unknown status is a bug."""
     refusal, message = _REFUSALS[status]
-    raise refusal(message.format_map({"currency": "", "exponent": "", "state": "", **detail}))
+    raise refusal(message.format_map({"currency": "", "exponent": "", "state": "", "day": "", **detail}))

@@ -5,14 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Case, Count, DecimalField, Expression, F, Q, Sum, When
-from django.db.models.functions import Coalesce
+from django.db.models import Count
 
 from ledger.accounts import balance_before
+from ledger.control import totals
+from ledger.control.totals import Group, Totals
 from ledger.models import Account, Book, Posting, Side
-
-_EXACT = DecimalField(max_digits=38, decimal_places=18)
-_DEBIT_NORMAL = ["asset", "expense"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +26,22 @@ class TrialBalanceRow:
     credit: Decimal
 
 
-def trial_balance(book: Book | str, at: datetime | None = None) -> list[TrialBalanceRow]:
+def trial_balance(book: Book | str, found: Totals | None = None) -> list[TrialBalanceRow]:
     """The book's balances by currency, kind and purpose; debits and credits are equal in each currency.
 
-    Now by the accounts themselves, or at an instant by the postings effective by then. Exact, never rounded.
+    Now, or of the totals of some day (`totals.at_end_of`). How many accounts there are is as of now. Exact, never rounded.
     """
-    groups = ("currency_id", "kind", "purpose", "owner_type")
-    accounts = Account.objects.filter(book=book)
-    if at is None:
-        net: Expression | Coalesce = Sum(
-            Case(When(kind__in=_DEBIT_NORMAL, then=F("posted")), default=-F("posted"), output_field=_EXACT)
-        )
-        counted = Count("id")
-    else:
-        by_then = Q(postings__entry__effective_at__lte=at)
-        signed = Case(
-            When(postings__side=Side.DEBIT, then=F("postings__amount")),
-            default=-F("postings__amount"),
-            output_field=_EXACT,
-        )
-        net = Coalesce(Sum(signed, filter=by_then), Decimal(0), output_field=_EXACT)
-        counted = Count("id", distinct=True)
-    rows = accounts.values(*groups).annotate(accounts=counted, net=net).order_by(*groups)
+    counted = {
+        Group(*row[:4]): row[4]
+        for row in Account.objects.filter(book=book)
+        .values_list("currency_id", "kind", "purpose", "owner_type")
+        .annotate(many=Count("id"))
+        .order_by()
+    }
+    rows = sorted((totals.now(book) if found is None else found).items())
     return [
-        TrialBalanceRow(
-            currency=row["currency_id"],
-            kind=row["kind"],
-            purpose=row["purpose"],
-            owner_type=row["owner_type"],
-            accounts=row["accounts"],
-            debit=max(row["net"], Decimal(0)),
-            credit=max(-row["net"], Decimal(0)),
-        )
-        for row in rows
+        TrialBalanceRow(*group, counted.get(group, 0), max(net, Decimal(0)), max(-net, Decimal(0)))
+        for group, net in rows
     ]
 
 
@@ -73,6 +54,7 @@ class StatementLine:
     reference: str
     narration: str
     effective_at: datetime
+    recorded_at: datetime
     side: Side
     amount: Decimal
     balance: Decimal
@@ -113,6 +95,7 @@ def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
                 reference=posting.entry.reference,
                 narration=posting.entry.narration,
                 effective_at=posting.entry.effective_at,
+                recorded_at=posting.entry.recorded_at,
                 side=Side(posting.side),
                 amount=posting.amount,
                 balance=balance,

@@ -1,9 +1,18 @@
-"""How `docs/states.md` tells the lives of holds, deposits, bank statements and bank lines."""
+"""How `docs/states.md` tells the lives of holds, deposits, bank statements and lines, and asserted balances."""
 
 from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
-from ledger.models import BankLine, BankStatement, Deposit, Hold, Payment, PaymentBatch, Withdrawal
+from ledger.models import (
+    BalanceAssertion,
+    BankLine,
+    BankStatement,
+    Deposit,
+    Hold,
+    Payment,
+    PaymentBatch,
+    Withdrawal,
+)
 
 
 def hold() -> StateDiagram:
@@ -140,5 +149,22 @@ def payment_batch() -> StateDiagram:
             State.SEALING: Waiting("a worker", "`payouts.sweep` goes on where it was left", "10 minutes"),
             State.SEALED: Waiting("whoever takes the file to the bank: *Mark sent*", "nothing; the page of stuck things shows it", "4 hours"),
             State.SENT: Waiting("the bank's statement or status report", "`payouts.sweep` closes it when all is told", "3 days"),
+        },
+    )  # fmt: skip
+
+
+def balance_assertion() -> StateDiagram:
+    """An asserted balance: held against the books at once and every night, and resolved by a person if it fails."""
+    return StateDiagram(
+        title="Asserted balance",
+        about="`ledger.models.BalanceAssertion.MOVES`; moved by the verbs of `ledger.control.assertions`.",
+        moves=BalanceAssertion.MOVES,
+        first=BalanceAssertion.State.HOLDS,
+        waiting={
+            BalanceAssertion.State.HOLDS: Waiting("`check`, while the day is open", "`ledger.check_assertions`, every night"),
+            BalanceAssertion.State.FAILS: Waiting(
+                "whoever books what is missing, or says why the books are right: `resolve`",
+                "`ledger.check_assertions`, every night", "1 d",
+            ),
         },
     )  # fmt: skip

@@ -212,7 +212,7 @@ class LiveApp:
 
     def __init__(self, running: Running) -> None:
         self.running = running
-        self.access = self.request_id = ""
+        self.access = self.request_id = self.email = ""
 
     def data(self, query: str, **variables: Any) -> Any:
         given = {
@@ -231,7 +231,8 @@ class LiveApp:
         return value
 
     def sign_up(self) -> "LiveApp":
-        person = {"email": f"{world.key()}@example.com", "password": world.PASSWORD}
+        self.email = f"{world.key()}@example.com"
+        person = {"email": self.email, "password": world.PASSWORD}
         return self._enter(SIGN_UP, input={**person, "firstName": "Amina", "lastName": "Odhiambo"})
 
     def log_in(self, email: str, password: str) -> "LiveApp":

@@ -10,6 +10,7 @@ from django.conf import settings
 import fixtures
 from backoffice import roles
 from backoffice.models import Currency, User
+from backoffice.starting_data import starting_data
 from backoffice.who import By
 from brokerage import accounts, adopting, linking, placing, trades
 from brokerage.deriv.types import VenueAccount
@@ -23,7 +24,7 @@ _numbers = itertools.count(1)
 
 
 def reference() -> None:
-    """Roles, currencies and instruments, as a new deployment has them."""
+    """Roles, currencies, instruments, limits and rules, as a new deployment has them."""
     if Currency.objects.exists():
         return
     roles.load()
@@ -31,6 +32,8 @@ def reference() -> None:
         Currency.objects.get_or_create(code=row["code"], defaults=row)
     for row in fixtures.read("instruments")["instruments"]:
         Instrument.objects.get_or_create(symbol=row["symbol"], defaults=row)
+    for load in starting_data:
+        load()
 
 
 def key() -> str:

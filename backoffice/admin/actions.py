@@ -6,11 +6,13 @@
     )(_sell)
 
 The function decorated is given the admin, request, row (None for an action of a list) and the valid form; it calls
-one verb and returns the sentence that says what happened. Nothing changes on GET. A refusal is shown in the dialog
-with its code; whatever was begun is undone.
+one verb and returns the sentence that says what happened (`Done`: and where to go on; `many.Results`: one for each row).
+Nothing changes on GET. A refusal is shown in the dialog with its code; whatever was begun is undone.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
@@ -24,17 +26,28 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from backoffice.admin import elevating
+from backoffice.admin.many import Results
 from backoffice.database import uuid7
 from backoffice.errors import DomainError
+from backoffice.models import User
 
 
 class DialogForm(forms.Form):
     """The least a dialog asks: a key, so that the same dialog sent twice acts once."""
 
     key = forms.CharField(max_length=100, widget=forms.HiddenInput)
+    # Who reads the dialog; known before `fit`.
+    reader: User
 
     def fit(self, row: Any) -> None:
         """Fit the fields to the row the dialog is about: its choices. Called before the form is shown or checked."""
+
+    def check(self, row: Any) -> None:
+        """Raise the refusal that the verb would raise for this reader, so that the dialog offers no button."""
+
+    def effect(self, row: Any) -> Any:
+        """What will happen, where that depends on the reader or on what is chosen. Called when the form is shown."""
+        return ""
 
 
 class ReasonForm(DialogForm):
@@ -48,8 +61,15 @@ class ReasonForm(DialogForm):
     )
 
 
-# Answers with the sentence that says what happened; with an address beside it, that is the page that follows.
-Do = Callable[[Any, HttpRequest, Any, Any], str | tuple[str, str]]
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What happened, and the page to go on with."""
+
+    said: str
+    url: str
+
+
+Do = Callable[[Any, HttpRequest, Any, Any], str | Done | Results]
 Effect = Callable[[Any], Any]
 MARK: Final = "is_dialog_action"
 
@@ -69,12 +89,14 @@ def dialog_action(
     elevated: bool | Callable[[Any], bool] = False,
     leads_to: Callable[[Any], str] | None = None,
     url_path: str = "",
+    many: bool = False,
 ) -> Callable[[Do], Any]:
     """Make a function an action with a dialog, for `actions_list`, `actions_row` or `actions_detail`.
 
     `permission` is a full name (`brokerage.sell_trade_early`). `check` raises the refusal the verb would raise;
     `applies` says for which rows the button is shown at all; `effect` gives what will happen, shown before the act.
     `elevated` (of all rows, or of those for which it says so) asks staff to prove themselves again before the dialog opens. `leads_to` is the page that follows, where that is not the row's own.
+    With `many` no transaction is opened around the whole: it is about many rows, each of which has one of its own.
     """
 
     def declare(do: Do) -> Any:
@@ -94,24 +116,26 @@ def dialog_action(
                 if (answer := elevating.asked(request, context, title, self.after_action(row))) is not None:
                     return answer
             refusal: DomainError | None = None
+            results: Results | None = None
+            sent = (request.POST, request.FILES) if request.method == "POST" else ()
+            form = form_class(*sent, initial={"key": f"console-{uuid7()}"})
+            form.reader = request.user  # type: ignore[assignment]
+            form.fit(row)
             if request.method == "POST":
-                form = form_class(request.POST, request.FILES)
-                form.fit(row)
                 if form.is_valid():
                     try:
-                        with transaction.atomic():
+                        with nullcontext() if many else transaction.atomic():
                             said = do(self, request, row, form)
                     except DomainError as found:
                         refusal = found
                     else:
-                        sentence, url = said if isinstance(said, tuple) else (said, "")
-                        messages.success(request, sentence)
-                        url = url or (leads_to(row) if leads_to else self.after_action(row))
-                        return _leave(request, url)
+                        if not isinstance(said, Results):
+                            return _leave(
+                                request, said, leads_to(row) if leads_to else self.after_action(row)
+                            )
+                        results = said
             else:
-                form = form_class(initial={"key": f"console-{uuid7()}"})
-                form.fit(row)
-                refusal = _refusal(check, row)
+                refusal = _refusal(check or form.check, row)
             context = {
                 **({} if request.headers.get("HX-Request") else self.admin_site.each_context(request)),
                 "opts": self.model._meta,
@@ -119,7 +143,8 @@ def dialog_action(
                 "dialog_title": f"{title}: {row}" if row is not None else title,
                 "description": description,
                 "form": form,
-                "effect": effect(row) if effect else "",
+                "effect": "" if results else effect(row) if effect else form.effect(row),
+                "results": results,
                 "button": button(row) if callable(button) else button,
                 "danger": danger,
                 "refusal": refusal,
@@ -147,16 +172,19 @@ def dialog_action(
     return declare
 
 
-def _refusal(check: Callable[[Any], None] | None, row: Any) -> DomainError | None:
-    if check is not None:
-        try:
-            check(row)
-        except DomainError as found:
-            return found
+def _refusal(check: Callable[[Any], None], row: Any) -> DomainError | None:
+    try:
+        check(row)
+    except DomainError as found:
+        return found
     return None
 
 
-def _leave(request: HttpRequest, url: str) -> HttpResponse:
+def _leave(request: HttpRequest, said: str | Done, url: str) -> HttpResponse:
+    if isinstance(said, Done):
+        url = said.url
+        said = said.said
+    messages.success(request, said)
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)

@@ -11,10 +11,17 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import DropdownFilter
 
 Queue = Callable[[Any, datetime], QuerySet[Any]]
+Queues = Mapping[str, Queue]
 
 
-def queue_filter(queues: Mapping[str, Queue]) -> type[SimpleListFilter]:
-    """The filter behind a list's tabs: `?queue=stuck`. It takes no place among the other filters."""
+def queue_filter(queues: Queues | Callable[[HttpRequest], Queues]) -> type[SimpleListFilter]:
+    """The filter behind a list's tabs: `?queue=stuck`. It takes no place among the other filters.
+
+    Queues that differ from reader to reader ("mine") are made from the request.
+    """
+
+    def _of(request: HttpRequest) -> Queues:
+        return queues(request) if callable(queues) else queues
 
     class QueueFilter(SimpleListFilter):
         title = "queue"
@@ -22,10 +29,10 @@ def queue_filter(queues: Mapping[str, Queue]) -> type[SimpleListFilter]:
         template = "console/no_filter.html"
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(name, name) for name in queues]
+            return [(name, name) for name in _of(request)]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            chosen = queues.get(self.value() or "")
+            chosen = _of(request).get(self.value() or "")
             return chosen(queryset, timezone.now()) if chosen else queryset
 
     return QueueFilter

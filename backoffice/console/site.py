@@ -13,7 +13,6 @@ from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
 from backoffice.configuration import configuration
-from backoffice.who import By
 
 
 class Console(UnfoldAdminSite):
@@ -115,19 +114,10 @@ class Console(UnfoldAdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """A new password of one's own ends all one's other sessions."""
-        from backoffice.models import User
-        from backoffice.staff import passwords
+        from backoffice.console.own_password import OwnPasswordView
 
-        before = request.user.password  # type: ignore[union-attr]
-        answer = super().password_change(request, extra_context)
-        if isinstance(request.user, User) and request.user.password != before:
-            passwords.changed(
-                request.user,
-                by=By.user(request.user),
-                at=timezone.now(),
-                but=getattr(request, "console_session", None),
-            )
-        return answer  # type: ignore[return-value]
+        context = {**self.each_context(request), **(extra_context or {})}
+        return OwnPasswordView.as_view(extra_context=context)(request)  # type: ignore[return-value]
 
     def security(self, request: HttpRequest) -> HttpResponse:
         """The reader's own second factor, and where they are logged in."""

@@ -76,7 +76,7 @@ def halt_everything(admin: Any, request: HttpRequest, row: Any, form: Any) -> st
 
 @dialog_action(
     title="Resume all trading",
-    button="Resume all trading",
+    button="Resume trading now",
     description="Clients can buy and sell again at once, except where an instrument, a client or an account is still closed.",
     permission=PERMISSION,
     icon="play_arrow",

@@ -15,6 +15,7 @@ from backoffice.admin.base import ConsoleAdmin, record_link
 from backoffice.admin.filters import choice_filter, period_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from compliance import viewing
+from compliance.admin.limits import set_client_limit
 from compliance.models import Client, Desk, Membership
 
 TONES = {
@@ -65,8 +66,8 @@ class ClientAdmin(ConsoleAdmin):
         ("What we know of them", {"fields": ("kyc_level", "risk_rating")}),
     )
     edit_fields = ("desk",)
-    actions_detail = ("view_as_client",)
-    view_as_client = view_as_client
+    actions_detail = ("view_as_client", "set_client_limit")
+    view_as_client, set_client_limit = view_as_client, set_client_limit
     subject_type = "client"
     empty_text = "No client here. Clients appear as they sign up, in the client app or over the API."
 

@@ -90,9 +90,11 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
     def taken_by(self, staff: User, at: datetime) -> "ApprovalQuerySet":
         return self.filter(state=Approval.State.OPEN, taken_by=staff, taken_until__gt=at)
 
-    def free(self, at: datetime) -> "ApprovalQuerySet":
-        """Open, and in nobody's hands."""
+    def free(self, at: datetime, *, but: User | None = None) -> "ApprovalQuerySet":
+        """Open, and in nobody's hands, or in nobody's but this person's."""
         free = Q(taken_until__isnull=True) | Q(taken_until__lte=at)
+        if but is not None:
+            free |= Q(taken_by=but)
         return self.filter(free, state=Approval.State.OPEN)
 
     def due(self, at: datetime) -> "ApprovalQuerySet":

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,10 +18,10 @@ from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter
+from backoffice.admin.many import Results, each
 from backoffice.admin.ports import Card, Entry, Trouble, Unfinished
 from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
-from backoffice.errors import DomainError
 from backoffice.who import By, called
 from jobs import dead_letters
 from jobs.models import FailedJob
@@ -117,29 +116,26 @@ class ManyForm(ReasonForm):
         field.label = f"Which? {len(field.choices)} open, the oldest first"
 
 
-def _many(verb: Verb, done: str, request: HttpRequest, form: Any) -> str:
+def _many(verb: Verb, done: str, request: HttpRequest, form: Any) -> Results:
     """One result for each: what one refuses does not keep the others back."""
-    decided, refused = 0, []
+
+    def decide(job: FailedJob) -> str:
+        _decide(verb, request, job, form, key=f"{form.cleaned_data['key']}:{job.pk}")
+        return f"{done.capitalize()}."
+
     chosen: Sequence[str] = form.cleaned_data["jobs"]
-    for job in FailedJob.objects.filter(pk__in=[int(pk) for pk in chosen]).order_by("pk"):
-        try:
-            with transaction.atomic():
-                _decide(verb, request, job, form, key=f"{form.cleaned_data['key']}:{job.pk}")
-            decided += 1
-        except DomainError as found:
-            refused.append(f"{job}: {found.message} ({found.code})")
-    return " ".join([f"{decided} {done}.", *(f"Not {each}" for each in refused)])
+    return each(FailedJob.objects.filter(pk__in=[int(pk) for pk in chosen]).order_by("pk"), decide, done)
 
 
-@dialog_action(ManyForm, title="Replay several", button="Send them again", permission=PERMISSION, icon="replay",
+@dialog_action(ManyForm, title="Replay several", button="Send them again", permission=PERMISSION, icon="replay", many=True,
                description="Each message chosen goes out once more, under its own correlation id.")  # fmt: skip
-def replay_several(admin: Any, request: HttpRequest, row: None, form: Any) -> str:
+def replay_several(admin: Any, request: HttpRequest, row: None, form: Any) -> Results:
     return _many(dead_letters.replay, "sent again", request, form)
 
 
-@dialog_action(ManyForm, title="Discard several", button="Discard them", permission=PERMISSION, icon="delete", danger=True,
+@dialog_action(ManyForm, title="Discard several", button="Discard them", permission=PERMISSION, icon="delete", danger=True, many=True,
                description="None of those chosen will run again.")  # fmt: skip
-def discard_several(admin: Any, request: HttpRequest, row: None, form: Any) -> str:
+def discard_several(admin: Any, request: HttpRequest, row: None, form: Any) -> Results:
     return _many(dead_letters.discard, "discarded", request, form)
 
 

@@ -1,11 +1,14 @@
-"""The ledger's console: accounts, journal entries, holds, trial balance, to read only; deposits, bank statements, suspense."""
+"""The ledger's console: accounts, journal entries, holds and reports, control of the books; deposits, bank statements, suspense."""
 
 from ledger.admin import (  # noqa: F401
     accounts,
+    assertions,
+    closings,
     console,
     deposits,
     entries,
     holds,
+    invariants,
     lines,
     payments,
     payments_setup,

@@ -1,13 +1,11 @@
-"""Ledger accounts: what stands on them, what is held, and what moved; and the trial balance of each book."""
+"""Ledger accounts: what stands on them, what is held, and what moved."""
 
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show
@@ -15,9 +13,9 @@ from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.models import Currency
-from ledger.admin import shown
+from ledger.admin import client_statements, explaining, reports, shown
+from ledger.admin.assertions import assert_balance
 from ledger.models import Account, Book, Entry, Hold, Posting
-from ledger.reports import trial_balance
 
 
 @admin.register(Account)
@@ -35,27 +33,12 @@ class AccountAdmin(ReadOnlyAdmin):
         ),
         choice_filter("kind", "kind", Account.Kind.choices),
     )
+    actions_detail = ("assert_balance",)
+    assert_balance = assert_balance
     empty_text = "No account here. Accounts are opened as clients and the house first need them."
 
     def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "trial-balance/", self.admin_site.admin_view(self.trial_balance), name="ledger_trial_balance"
-        )
-        return [page, *super().get_urls()]
-
-    def trial_balance(self, request: HttpRequest) -> HttpResponse:
-        """Debits and credits of a book, by what accounts are for; equal in each currency."""
-        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request):
-            raise PermissionDenied
-        book = request.GET.get("book", Book.DEMO_MIRROR)
-        book = book if book in Book.values else Book.DEMO_MIRROR
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Trial balance",
-            "books": [(value, label, value == book) for value, label in Book.choices],
-            "currencies": _balanced(book),
-        }
-        return TemplateResponse(request, "console/trial_balance.html", context)
+        return [*reports.urls(), *explaining.urls(), *client_statements.urls(), *super().get_urls()]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         import uuid
@@ -107,13 +90,13 @@ class AccountAdmin(ReadOnlyAdmin):
         return Record(
             title=shown.account_name(row, named),
             badge=show.badge("Closed") if row.is_closed else show.badge(row.get_kind_display(), show.MOVING),
-            amount=amount(row, row.posted),
+            amount=figure(request, row, row.posted),
             why="Closed for good; its postings stay." if row.is_closed
             else f"{row.get_book_display()} book. It grows on the {row.normal_side} side.",
             facts=[
                 ("How much?", [
-                    ("Posted", amount(row, row.posted)), ("Held", amount(row, row.held)),
-                    ("Available", amount(row, row.available)),
+                    ("Posted", figure(request, row, row.posted)), ("Held", amount(row, row.held)),
+                    ("Available", figure(request, row, row.available)),
                 ]),
                 ("Whose is it?", [
                     ("Owner", show.link(*owner) if owner else "The house" if row.is_house else ""),
@@ -131,6 +114,14 @@ class AccountAdmin(ReadOnlyAdmin):
                 *([Tab("Open holds", lambda: _holds(row))] if request.user.has_perm("ledger.view_hold") else []),
             ],
         )  # fmt: skip
+
+
+def figure(request: HttpRequest, account: Account, value: Decimal) -> SafeString:
+    """An amount that leads to what explains it, for whoever may read the journal."""
+    shown_amount = amount(account, value)
+    return (
+        shown.explained(account, shown_amount) if request.user.has_perm("ledger.view_entry") else shown_amount
+    )
 
 
 def amount(account: Account, value: Decimal) -> SafeString:
@@ -165,29 +156,3 @@ def _holds(account: Account) -> SafeString:
         right=(2,),
         empty="Nothing is held on this account now.",
     )  # fmt: skip
-
-
-def _balanced(book: str) -> list[dict[str, Any]]:
-    digits = dict(Currency.objects.values_list("code", "exponent"))
-    currencies: dict[str, dict[str, Any]] = {}
-    url = reverse("admin:ledger_account_changelist")
-    for row in trial_balance(book):
-        found = currencies.setdefault(
-            row.currency, {"code": row.currency, "rows": [], "debit": Decimal(0), "credit": Decimal(0)}
-        )
-        found["debit"] += row.debit
-        found["credit"] += row.credit
-        found["rows"].append({
-            "kind": row.kind.capitalize(),
-            "purpose": ("Clients' " if row.owner_type else "House · ") + row.purpose.replace("_", " "),
-            "url": f"{url}?q={row.purpose}&by_book={book}&by_currency={row.currency}",
-            "accounts": row.accounts,
-            "debit": show.money(row.debit, row.currency, digits[row.currency]) if row.debit else "",
-            "credit": show.money(row.credit, row.currency, digits[row.currency]) if row.credit else "",
-        })  # fmt: skip
-    for code, found in currencies.items():
-        found["is_even"] = found["debit"] == found["credit"]
-        found["debit"], found["credit"] = (
-            show.money(found["debit"], code, digits[code]), show.money(found["credit"], code, digits[code]),
-        )  # fmt: skip
-    return list(currencies.values())

@@ -4,26 +4,35 @@ import uuid
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from backoffice.admin import ports, show
 from backoffice.admin.base import url_of
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Panel, Unfinished
 from ledger.admin import shown
-from ledger.admin.accounts import amount
-from ledger.models import Account, Entry, Hold
+from ledger.admin.accounts import amount, figure
+from ledger.models import Account, Book, Entry, Hold
 
 
 def _accounts(request: HttpRequest, client: Any) -> Any:
     rows = list(Account.objects.of_client(client.uuid).select_related("currency").order_by("id")[:30])
     named = shown.owners(rows)
     return show.table(
-        ["Account", "Book", "Posted", "Held", "Available"],
-        [[shown.account_link(row, named), row.get_book_display(), amount(row, row.posted), amount(row, row.held),
-          amount(row, row.available)] for row in rows],
+        ["Account", "Book", "Posted", "Held", "Available", ""],
+        [[shown.account_link(row, named), row.get_book_display(), figure(request, row, row.posted), amount(row, row.held),
+          figure(request, row, row.available), _statement(request, row)] for row in rows],
         right=(2, 3, 4),
         empty="No ledger account yet. Accounts are opened with the client's first trading account.",
     )  # fmt: skip
+
+
+def _statement(request: HttpRequest, row: Account) -> Any:
+    """The way to a wallet's statement."""
+    if row.purpose != "wallet" or row.book != Book.REAL or not request.user.has_perm("ledger.view_entry"):
+        return ""
+    url = f"{reverse('admin:ledger_client_statement')}?client={row.client_id}&currency={row.currency_id}"
+    return show.link("Statement", url)
 
 
 for _number, (_name, _entry) in enumerate(
@@ -36,9 +45,6 @@ for _number, (_name, _entry) in enumerate(
         ),
         "holds": SidebarEntry(
             "Books", "Holds", "admin:ledger_hold_changelist", "lock_clock", "ledger.view_hold"
-        ),
-        "trial_balance": SidebarEntry(
-            "Books", "Trial balance", "admin:ledger_trial_balance", "balance", "ledger.view_account"
         ),
     }.items()
 ):
@@ -66,6 +72,11 @@ def _holds(ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
     }
 
 
+def _named_accounts(ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
+    return {row.uuid: (str(row), url_of(row)) for row in Account.objects.filter(uuid__in=ids)}
+
+
+ports.subjects.register("account", _named_accounts)
 ports.subjects.register("entry", _entries)
 ports.subjects.register("hold", _holds)
 for _event, _words in {

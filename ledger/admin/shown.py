@@ -34,6 +34,12 @@ def account_link(account: Account, named: Names) -> SafeString:
     return show.link(account_name(account, named), reverse("admin:ledger_account_change", args=[account.pk]))
 
 
+def explained(account: Account, figure: SafeString) -> SafeString:
+    """A figure of an account that leads to the entries it comes from."""
+    url = f"{reverse('admin:ledger_explain')}?account={account.pk}"
+    return format_html('<a class="c-link" href="{}" title="Explain this balance">{}</a>', url, figure)
+
+
 def entries_text(entries: list[Entry], known: Names | None = None, *, is_preview: bool = False) -> SafeString:
     """Entries in the order given, each with its postings. Two queries, however many there are.
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import DialogForm, dialog_action
+from backoffice.admin.actions import DialogForm, Done, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -61,7 +61,7 @@ class UploadForm(DialogForm):
     permission=PERMISSION,
     icon="upload_file",
 )
-def upload_statement(admin: Any, request: HttpRequest, row: None, form: Any) -> tuple[str, str]:
+def upload_statement(admin: Any, request: HttpRequest, row: None, form: Any) -> Done:
     file, account = form.cleaned_data["file"], form.cleaned_data["bank_account"]
     importing.check_size(file.size)
     kept = importing.upload(account, name=file.name, content=file.read(), by=_by(request), at=timezone.now())
@@ -69,7 +69,7 @@ def upload_statement(admin: Any, request: HttpRequest, row: None, form: Any) -> 
         State.UPLOADED: "Read. Nothing is booked yet: look at what each line would do.",
         State.IMPORTED: "This file was imported before. Nothing is booked a second time.",
     }
-    return said[State(kept.state)], url_of(kept)
+    return Done(said[State(kept.state)], url_of(kept))
 
 
 def _effect(row: BankStatement) -> SafeString:

@@ -13,6 +13,14 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.control import (
+    BalanceAssertion,
+    BalanceAssertionQuerySet,
+    Closing,
+    ClosingQuerySet,
+    InvariantOffender,
+    InvariantRun,
+)
 from ledger.models.deposits import Deposit, DepositQuerySet
 from ledger.models.payments import Payment, PaymentBatch, PaymentQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
@@ -29,6 +37,8 @@ __all__ = [
     "Account",
     "AccountQuerySet",
     "AccountRef",
+    "BalanceAssertion",
+    "BalanceAssertionQuerySet",
     "BankAccount",
     "BankLine",
     "BankLineQuerySet",
@@ -37,6 +47,8 @@ __all__ = [
     "Beneficiary",
     "BeneficiaryQuerySet",
     "Book",
+    "Closing",
+    "ClosingQuerySet",
     "Deposit",
     "DepositQuerySet",
     "Entry",
@@ -44,6 +56,8 @@ __all__ = [
     "Fee",
     "Hold",
     "HoldQuerySet",
+    "InvariantOffender",
+    "InvariantRun",
     "MatchingRule",
     "Method",
     "Payment",

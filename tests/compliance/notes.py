@@ -45,6 +45,8 @@ class NoteKind(Kind[Client]):
             raise NotNow("Not with that name.")
         if subject.last_name == "Deadlock":
             raise OperationalError("deadlock detected")
+        if subject.last_name == "Broken":
+            raise ZeroDivisionError("a defect")
 
     def refuse(self, subject, *, approval, reason, by, at):
         events.record("note.refused", subject_type="client", subject_id=subject.uuid, by=by, at=at,

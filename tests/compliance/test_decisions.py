@@ -29,7 +29,7 @@ def nothing_limited(reference_data):
 
 
 def rule(condition, threshold=0, outcome="review", **given):
-    code = f"RULE_{'ABCDEFGHIJ'[MonitoringRule.objects.count() % 10]}"
+    code = f"RULE_{'ABCDEFGHIJ'[MonitoringRule.objects.filter(code__startswith='RULE_').count()]}"
     values = {"name": f"Rule {code} {condition}", "code": code, "condition": condition, "threshold": threshold,
               "outcome": outcome, "told": f"Told of {code}.", **given}  # fmt: skip
     return MonitoringRule.objects.create(**values)

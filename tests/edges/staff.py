@@ -1,6 +1,7 @@
 """The console for tests: a browser without JavaScript, somebody of each role, and one row of everything."""
 
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -16,10 +17,14 @@ from backoffice.models import Access, Currency, Event, Session, User
 from backoffice.staff import console_sessions, elevation
 from brokerage import differences, gate, limits, trades
 from brokerage.models import Difference, Funding, Instrument, MarkupReport
-from compliance.models import Desk
+from compliance import decisions
+from compliance import limits as compliance_limits
+from compliance.models import Desk, Limit, MonitoringRule
 from jobs.models import FailedJob, Schedule
+from ledger.control import assertions, closing, invariants
 from ledger.models import Account, Entry, Hold
 from tests import world
+from tests.compliance import notes
 
 ROLES = [role["name"] for role in fixtures.read("roles")["roles"]]
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -84,10 +89,23 @@ def everything() -> dict[type[Model], Model]:
         client=account.client, account=account, wallet=account.cash, direction="from_venue", amount="5.00",
         currency=account.currency, state="pending", key="funding", requested_at=now, changed_at=now,
     )  # fmt: skip
+    decision = decisions.decide(
+        decisions.Asked("withdrawal", account.client, "USD", Decimal("5.00"), ("test", opening.client.uuid)), by=world.TESTER, at=now
+    )  # fmt: skip
+    own_limit = compliance_limits.override(
+        account.client, "withdrawal", account.currency, 24, "50.00", expires_at=now + timedelta(days=1), by=world.TESTER, at=now,
+        key="own-limit", reason="Test.",
+    )  # fmt: skip
     from tests.ledger import payments
 
+    house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
+    assert house is not None
     rows: list[Model] = [
+        closing.close("real", date(2026, 10, 31), by=world.TESTER, at=now, key="closing"),
+        assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
+        invariants.run("books_balance", by=world.TESTER, at=now),
         funding,
+        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,

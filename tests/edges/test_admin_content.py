@@ -32,7 +32,12 @@ def every_page(rows):
     yield reverse("admin:index")
     yield reverse("admin:stuck")
     yield reverse("admin:jobs_at_a_glance")
-    yield reverse("admin:ledger_trial_balance")
+    for name in ("trial_balance", "balance_sheet", "income", "client_money"):
+        yield reverse(f"admin:ledger_{name}")
+        yield reverse(f"admin:ledger_{name}") + "?book=demo_mirror&first=2026-11-01&last=2026-11-30"
+    (account,) = [row for row in rows.values() if isinstance(row, Account)]
+    yield reverse("admin:ledger_explain") + f"?account={account.pk}"
+    yield reverse("admin:ledger_client_statement") + f"?client={account.client_id}&proof=nonsense"
     for model, row in rows.items():
         yield reverse(staff.name(model, "changelist"))
         yield staff.page(row)
@@ -290,7 +295,7 @@ def test_the_parts_below_a_record_are_read_when_they_are_opened():
     browser, page = staff.of_role("Support"), staff.page(trade.client)
     first = browser.get(page).content.decode()
     titles = re.findall(r'role="tab" .*?>([^<]+)</button>', first)
-    assert titles == ["Trading accounts", "Trades", "Ledger accounts", "Changes"]
+    assert titles == ["Trading accounts", "Trades", "Ledger accounts", "Limits", "Changes"]
     assert trade.account.login_id in first
     assert "Rise Volatility 100 Index" in browser.get(page, {"tab": "1"}).content.decode()
     assert "trading cash USD" in browser.get(page, {"tab": "2"}).content.decode()

@@ -14,11 +14,12 @@ from tests import world
 from tests.edges import staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
+RESUME = reverse("admin:brokerage_ordergate_resume_everything")
 HALT = reverse("admin:brokerage_ordergate_halt_everything")
 REASON = "The venue sends prices that make no sense."
 # Everything that asks for it, by name: nothing joins or leaves this list unnoticed.
 ELEVATED = {
-    "brokerage.ordergate.change_this", "brokerage.ordergate.halt_everything", "brokerage.ordergate.resume_everything",
+    "brokerage.ordergate.change_this", "brokerage.ordergate.resume_everything",
     "backoffice.user.lift_lock", "backoffice.user.remove_second_factor",
 }  # fmt: skip
 
@@ -46,47 +47,47 @@ def test_which_actions_and_forms_are_elevated_is_written_down():
 
 def test_without_it_the_dialog_asks_who_it_is_and_nothing_moves():
     browser = staff.of_role("Dealing desk")
-    for answer in (browser.get(HALT), browser.post(HALT, {"key": world.key(), "reason": REASON})):
+    for answer in (browser.get(RESUME), browser.post(RESUME, {"key": world.key(), "reason": REASON})):
         text = answer.content.decode()
         assert "This is one of the most sensitive actions." in text and "Your password" in text
-        assert "Halt all trading now" not in text
+        assert "Resume trading now" not in text
     assert OrderGate.objects.count() == 0 and not Event.objects.filter(name="order_gate.changed").exists()
 
 
 def test_a_wrong_proof_or_no_reason_opens_nothing_and_is_counted():
     browser = staff.of_role("Dealing desk")
-    assert "NOT_PROVEN" in browser.post(HALT, proof(proof="not-the-password")).content.decode()
-    assert 'class="c-error"' in browser.post(HALT, proof(elevation_reason="why")).content.decode()
+    assert "NOT_PROVEN" in browser.post(RESUME, proof(proof="not-the-password")).content.decode()
+    assert 'class="c-error"' in browser.post(RESUME, proof(elevation_reason="why")).content.decode()
     session = Session.objects.get()
     assert session.elevated_until is None and session.user.log_in_lock.failures == 1
     assert not Event.objects.filter(name="staff.elevated").exists()
     for _ in range(elevation.TRIES):
-        browser.post(HALT, proof(proof="not-the-password"))
-    assert "TOO_MANY_REQUESTS" in browser.post(HALT, proof()).content.decode()
+        browser.post(RESUME, proof(proof="not-the-password"))
+    assert "TOO_MANY_REQUESTS" in browser.post(RESUME, proof()).content.decode()
 
 
 def test_a_good_proof_opens_the_dialog_the_bar_shows_it_and_it_is_recorded():
     user = world.staff("Dealing desk")
     browser = staff.browser(user)
-    answer = browser.post(HALT, proof(), headers={"HX-Request": "true"})
-    assert (answer.status_code, answer["Location"]) == (303, HALT)
-    assert "Halt all trading now" in browser.get(HALT).content.decode()
+    answer = browser.post(RESUME, proof(), headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["Location"]) == (303, RESUME)
+    assert "Resume trading now" in browser.get(RESUME).content.decode()
     assert "The most sensitive actions are open until" in browser.get(reverse("admin:index")).content.decode()
     event = Event.objects.get(name="staff.elevated")
     assert (event.by_user, event.reason.text) == (user, REASON)
-    assert browser.post(HALT, {"key": world.key(), "reason": REASON}).status_code == 302
-    assert OrderGate.objects.get().state == "halted"
+    assert browser.post(RESUME, {"key": world.key(), "reason": REASON}).status_code == 302
+    assert OrderGate.objects.get().state == "active"
     # The form it asked with is no way around the next one either.
     close = reverse("admin:end_elevation")
     assert browser.get(close).status_code == 405
-    assert browser.post(close, {"next": HALT}).status_code == 302
+    assert browser.post(close, {"next": RESUME}).status_code == 302
     assert Event.objects.filter(name="staff.elevation_ended").count() == 1
-    assert "most sensitive actions." in browser.get(HALT).content.decode()
+    assert "most sensitive actions." in browser.get(RESUME).content.decode()
 
 
 def test_whoever_may_not_do_it_is_not_asked():
     browser = staff.of_role("Support")
-    assert browser.get(HALT).status_code == 403 and browser.post(HALT, proof()).status_code == 403
+    assert browser.get(RESUME).status_code == 403 and browser.post(RESUME, proof()).status_code == 403
     assert Session.objects.get().elevated_until is None
 
 
@@ -111,10 +112,20 @@ def test_it_closes_after_ten_minutes_and_after_five_without_a_page():
 def test_it_is_of_one_session_and_ends_with_it():
     user = world.staff("Dealing desk")
     here, there = staff.browser(user, elevated=True), staff.browser(user)
-    assert "Halt all trading now" in here.get(HALT).content.decode()
-    assert "Halt all trading now" not in there.get(HALT).content.decode()
+    assert "Resume trading now" in here.get(RESUME).content.decode()
+    assert "Resume trading now" not in there.get(RESUME).content.decode()
     here.post(reverse("admin:logout"))
     assert not Session.objects.filter(elevated_until__isnull=False).exists()
+
+
+def test_halting_everything_asks_for_no_proof_only_resuming_does():
+    browser = staff.of_role("Dealing desk")
+    assert "Prove that it is you" not in browser.get(HALT).content.decode()
+    assert browser.post(HALT, {"key": world.key(), "reason": REASON}).status_code == 302
+    assert OrderGate.objects.get().state == "halted"
+    answer = browser.post(RESUME, {"key": world.key(), "reason": REASON})
+    assert "Prove that it is you" in answer.content.decode()
+    assert OrderGate.objects.get().state == "halted"
 
 
 def test_only_the_gate_of_everything_is_elevated_not_that_of_one_client():

@@ -8,6 +8,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
+from backoffice.console import own_password
 from backoffice.models import Event, LogInLock, RecoveryCode, SecondFactor, Session
 from backoffice.staff import codes, console_sessions, locks, second_factor
 from backoffice.who import By
@@ -374,6 +375,24 @@ def test_a_new_password_ends_every_other_session():
         boss.post(url, {"password1": "a-third-horse-44", "password2": "a-third-horse-44"}).status_code == 302
     )
     assert not is_in(here)
+
+
+def test_the_old_password_is_not_to_be_guessed_at_an_open_console():
+    user = world.staff("Support")
+    browser = staff.browser(user)
+    before = user.password
+
+    def tried(old):
+        return browser.post(reverse("admin:password_change"), {
+            "old_password": old, "new_password1": "another-horse-43", "new_password2": "another-horse-43",
+        })  # fmt: skip
+
+    for _ in range(own_password.TRIES):
+        assert "entered incorrectly" in tried("not-the-password").content.decode()
+    assert user.log_in_lock.failures == own_password.TRIES
+    assert "Too many tries" in tried(world.PASSWORD).content.decode()
+    user.refresh_from_db()
+    assert user.password == before
 
 
 def test_removing_a_second_factor_ends_the_sessions_and_voids_the_codes():

@@ -19,7 +19,12 @@ PROGRAM = shutil.which(
 # So many sessions at the server serve everybody: fewer than the threads that ask, or nothing would be pooled.
 POOL_SIZE: Final = 20
 # As in docs/scale.md: what is otherwise said when a connection begins.
-LIMITS: Final = ("statement_timeout = '30s'", "lock_timeout = '10s'", "timezone = 'UTC'")
+LIMITS: Final = (
+    "statement_timeout = '30s'",
+    "lock_timeout = '10s'",
+    "timezone = 'UTC'",
+    "join_collapse_limit = 4",
+)
 
 
 class Pooler:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from ledger import journal, reports
+from ledger.control import totals
 from ledger.models import Entry
 from ledger.text import entry_text
 from tests.books import balances_text, books_text
@@ -22,11 +23,12 @@ def test_the_trial_balance_has_equal_sides_in_each_currency_now_and_then(world: 
         row("USD", "liability", "wallet", "client", 2, D(0), D(150)),
     ]
     assert reports.trial_balance("demo") == expected
-    assert reports.trial_balance("demo", at=NOON) == expected
-    before = reports.trial_balance("demo", at=NOON - timedelta(days=1))
+    then = totals.at_end_of("demo", NOON.date(), today=NOON.date())
+    assert reports.trial_balance("demo", then) == expected
+    before = reports.trial_balance("demo", totals.from_now("demo", NOON.date() - timedelta(days=1)))
     assert {(r.debit, r.credit) for r in before} == {(0, 0)}
-    for at in (None, NOON):
-        rows = [r for r in reports.trial_balance("demo", at=at) if r.currency == "USD"]
+    for found in (None, then):
+        rows = [r for r in reports.trial_balance("demo", found) if r.currency == "USD"]
         assert sum(r.debit for r in rows) == sum(r.credit for r in rows) == 150
 
 

@@ -11,7 +11,13 @@ from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
 from websockets.sync.client import connect
 
-from backoffice.models import Event
+from backoffice import sessions
+from backoffice.models import Event, User
+from backoffice.staff import console_sessions
+from brokerage.models import Trade
+from compliance import viewing
+from compliance.models import Membership
+from tests import world
 from tests.running import LiveApp, until
 
 pytestmark = pytest.mark.processes
@@ -89,6 +95,61 @@ def test_logging_out_ends_what_is_listened_to(deployment, app):
         assert mine.next()["event"] == "present"
         app.data("mutation { logOut { ... on LoggedOut { loggedOut } } }")
         assert mine.code() == "INVALID_TOKEN"
+
+
+def token_of(who, deployment, app):
+    """The token that a caller of this kind comes with, looking at the client of `app`."""
+    client = Trade.objects.filter(client__membership__user__email=app.email).latest("id").client
+    now = timezone.now()
+    if who == "anonymous":
+        return None
+    if who == "owner":
+        return app.access
+    if who == "other client":
+        return LiveApp(deployment).sign_up().access
+    if who == "viewer":
+        other = LiveApp(deployment).sign_up()
+        user = User.objects.get(email=other.email)
+        Membership.objects.filter(user=user).delete()
+        Membership.objects.create(client=client, user=user, role="viewer")
+        return other.access
+    user = world.staff("Support")
+    if who == "staff":
+        session = console_sessions.start(user, second_factor=False, at=now)
+        return sessions.access_token(session, expires_at=now + timedelta(minutes=5))
+    look = viewing.begin(client, user, at=now, reason="They say that a trade is missing.")
+    return sessions.access_token(look, expires_at=viewing.until(look))
+
+
+@pytest.mark.parametrize(
+    ("who", "of_trade", "of_changes"),
+    [
+        ("anonymous", "NOT_AUTHENTICATED", "NOT_AUTHENTICATED"),
+        ("staff", "INVALID_TOKEN", "INVALID_TOKEN"),
+        ("other client", "NOT_FOUND", "present"),
+        ("viewer", "present", "present"),
+        ("look", "present", "present"),
+        ("owner", "present", "present"),
+    ],
+)
+def test_each_kind_of_caller_hears_what_the_table_says(deployment, app, who, of_trade, of_changes):
+    trade = app.place()
+    app.wait_final(trade["id"])
+    token = token_of(who, deployment, app)
+    heard = {}
+    for query, variables in ((STATUS, {"id": trade["id"]}), (CHANGES, {})):
+        with socket(deployment, f"Bearer {token}" if token else None) as made:
+            made.subscribe(query, **variables)
+            message = made.hear()
+            if message["type"] == "next" and not message["payload"].get("errors"):
+                found = next(iter(message["payload"]["data"].values()))
+                heard[query] = found["event"]
+                if query == CHANGES and who == "other client":
+                    assert trade["id"] not in str(found)
+            else:
+                errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+                heard[query] = errors[0]["extensions"]["code"]
+    assert heard == {STATUS: of_trade, CHANGES: of_changes}
 
 
 def test_another_clients_trade_cannot_be_listened_to(deployment, app):

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('backoffice', '0009_mail'),
         ('compliance', '0005_limits_and_decisions'),
-        ('ledger', '0005_bank_and_deposits'),
+        ('ledger', '0006_control'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
