@@ -10,11 +10,14 @@ from django.utils import timezone
 from strawberry.types import Info
 
 from backoffice.errors import NotFound
+from backoffice.models import User
 from backoffice.who import By
 from brokerage import accounts, offers, placing
 from brokerage import models as db
 from brokerage.models.trades import TradeQuerySet
 from brokerage.translation import instant
+from compliance import clients
+from compliance.models import Client
 from graphql_api import connections, limits
 from graphql_api.types import Money, Problem, price
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
@@ -348,6 +351,11 @@ def id_of(given: str) -> uuid.UUID:
         return uuid.UUID(given)
     except ValueError:
         return uuid.UUID(int=0)
+
+
+def client_of(user: User, given: str | None) -> Client:
+    """A client this person acts for; the first where none is named. :raises NotFound: if there is no such client."""
+    return clients.of_user(user, id_of(given) if given is not None else None)
 
 
 def _account(info: Info, given: strawberry.ID | None) -> db.TradingAccount:

@@ -35,7 +35,12 @@ MAX_ALIASES: Final = 15
 MAX_BREADTH: Final = 200  # fields side by side, fragments included: comparing them for conflicts is quadratic
 MAX_COST: Final = 10_000
 # Rows of lists that have no pages.
-ROWS: Final = {"Query.instruments": 100, "Query.tradingAccounts": 20, "TradeChange.trades": 20}
+ROWS: Final = {
+    "Query.instruments": 100,
+    "Query.tradingAccounts": 20,
+    "Query.wallets": 20,
+    "TradeChange.trades": 20,
+}
 OTHER_ROWS: Final = 10
 # What is more than reading rows: a question to the venue, a password to be hashed, anything that changes something.
 WEIGHTS: Final = {

@@ -7,13 +7,13 @@ import strawberry
 from django.utils import timezone
 from strawberry.types import Info
 
-from backoffice.errors import InvalidInput, NotFound
+from backoffice.errors import InvalidInput
 from backoffice.models import User
 from backoffice.who import By
 from brokerage import accounts, demo_accounts, grants, linking
 from brokerage import models as db
-from compliance.models import Client
-from graphql_api.brokerage import TradingAccount, id_of
+from compliance import clients
+from graphql_api.brokerage import TradingAccount, client_of, id_of
 from graphql_api.types import Problem
 from graphql_api.viewer import problem_as_answer, user_of
 
@@ -85,7 +85,7 @@ class Mutation:
     def begin_deriv_link(self, info: Info, input: BeginDerivLinkInput) -> BeginDerivLinkResult:
         user = user_of(info)
         begun = linking.begin(
-            client=_client(user, input.client),
+            client=client_of(user, input.client),
             user=user,
             redirect_url=input.redirect_url,
             by=By.user(user),
@@ -101,7 +101,7 @@ class Mutation:
             case CompleteDerivLinkInput(state=str(state), code=str(code), personal_token=None):
                 found = linking.complete(user=user, state=state, code=code, by=by, now=timezone.now)
             case CompleteDerivLinkInput(state=None, code=None, personal_token=str(token)):
-                client = _client(user, input.client)
+                client = client_of(user, input.client)
                 found = linking.complete_with_token(
                     client=client, user=user, token=token, by=by, now=timezone.now
                 )
@@ -131,8 +131,8 @@ class Mutation:
         self, info: Info, key: str, client: strawberry.ID | None = None
     ) -> CreateDemoAccountResult:
         user = user_of(info)
-        chosen = _client(user, client)
-        accounts.check_may_act(user, chosen.pk)
+        chosen = client_of(user, client)
+        clients.check_may_act(user, chosen.pk)
         row = accounts.request_demo(client=chosen, by=By.user(user), at=timezone.now(), key=key)
         return TradingAccountAnswer.of(row)
 
@@ -150,16 +150,8 @@ def _acting(info: Info, given: strawberry.ID) -> tuple[User, db.TradingAccount]:
     """One of the caller's accounts, which they may act on."""
     user = user_of(info)
     row = accounts.of_user(user, id_of(given))
-    accounts.check_may_act(user, row.client_id)
+    clients.check_may_act(user, row.client_id)
     return user, row
-
-
-def _client(user: User, given: strawberry.ID | None) -> Client:
-    rows = Client.objects.of_user(user).order_by("pk")
-    row = rows.first() if given is None else rows.filter(uuid=id_of(given)).first()
-    if row is None:
-        raise NotFound("There is no such client.", field="client")
-    return row
 
 
 def _shown(rows: list[db.TradingAccount]) -> list[TradingAccount]:

@@ -1,6 +1,7 @@
 """Deposits: money a client said would come, and what became of it."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import models
@@ -69,7 +70,7 @@ class Deposit(PublicIdModel):
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
     amount = AmountField("asked for")
     received = AmountField(null=True, blank=True)
-    fee = AmountField(default=0)
+    fee = AmountField(default=Decimal(0))
     reference = models.CharField(
         max_length=16,
         unique=True,

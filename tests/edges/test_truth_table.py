@@ -19,6 +19,7 @@ from tests import world
 from tests.edges import operations, staff
 from tests.edges.api import App
 from tests.edges.test_admin_actions import REASON, registered_actions, url_of
+from tests.ledger import payments
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
 DATA = fixtures.read("roles")
@@ -254,6 +255,8 @@ ANYBODY = {"signUp", "logIn", "refreshToken", "requestPasswordReset", "resetPass
 OWN = {
     "me",
     "fundings",
+    "wallets",
+    "deposits",
     "instruments",
     "proposal",
     "trades",
@@ -264,9 +267,12 @@ OWN = {
     "beginDerivLink",
     "completeDerivLink",
 }
-ABOUT = {"trade": {"id": "trade"}, "funding": {"id": "funding"}}
+ABOUT = {"trade": {"id": "trade"}, "funding": {"id": "funding"}, "deposit": {"id": "deposit"},
+         "wallet": {"client": "client", "currency": "currency"}}  # fmt: skip
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
+    "createDeposit": {"input": '{{client: "{client}", currency: "EUR", amount: "1.00", key: "{key}"}}'},
+    "cancelDeposit": {"id": "deposit"},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},
     "unlinkDerivAccount": {"account": "account"}, "createDemoAccount": {"client": "client"},
     "fundTradingAccount": {"input": '{{account: "{account}", amount: "1.00", key: "{key}"}}'},
@@ -303,6 +309,8 @@ def objects():
     return {
         "trade": trade.uuid,
         "funding": by_name["Funding"].uuid,
+        "deposit": payments.deposit(account.client).uuid,
+        "currency": "EUR",
         "account": account.uuid,
         "client": account.client.uuid,
     }
@@ -373,6 +381,9 @@ def test_owners_and_traders_are_not_denied(objects, role):
     client = Client.objects.get(uuid=objects["client"])
     app = member(client, role)
     for name in (
+        "createDeposit",
+        "deposit",
+        "cancelDeposit",
         "trade",
         "funding",
         "me",
