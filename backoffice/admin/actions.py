@@ -32,6 +32,12 @@ class DialogForm(forms.Form):
     """The least a dialog asks: a key, so that the same dialog sent twice acts once."""
 
     key = forms.CharField(max_length=100, widget=forms.HiddenInput)
+    # Who opened the dialog, for what only some may see.
+    user: Any = None
+
+    def effect(self, row: Any) -> Any:
+        """What will happen, shown before the act, where that depends on who asks. Called after `fit`."""
+        return ""
 
     def fit(self, row: Any) -> None:
         """Fit the fields to the row the dialog is about: its choices. Called before the form is shown or checked."""
@@ -96,6 +102,7 @@ def dialog_action(
             refusal: DomainError | None = None
             if request.method == "POST":
                 form = form_class(request.POST, request.FILES)
+                form.user = request.user
                 form.fit(row)
                 if form.is_valid():
                     try:
@@ -110,6 +117,7 @@ def dialog_action(
                         return _leave(request, url)
             else:
                 form = form_class(initial={"key": f"console-{uuid7()}"})
+                form.user = request.user
                 form.fit(row)
                 refusal = _refusal(check, row)
             context = {
@@ -119,7 +127,7 @@ def dialog_action(
                 "dialog_title": f"{title}: {row}" if row is not None else title,
                 "description": description,
                 "form": form,
-                "effect": effect(row) if effect else "",
+                "effect": effect(row) if effect else form.effect(row),
                 "button": button(row) if callable(button) else button,
                 "danger": danger,
                 "refusal": refusal,
