@@ -1,6 +1,7 @@
 """Bank statements as they were imported, and the lines on them."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import models
@@ -59,8 +60,8 @@ class BankStatement(PublicIdModel):
     closing = AmountField("closing balance", null=True, blank=True)
     lines_read = models.PositiveIntegerField("lines", default=0)
     lines_new = models.PositiveIntegerField("new lines", default=0, help_text="Without those known before.")
-    money_in = AmountField(default=0, help_text="Of the new lines.")
-    money_out = AmountField(default=0, help_text="Of the new lines.")
+    money_in = AmountField(default=Decimal(0), help_text="Of the new lines.")
+    money_out = AmountField(default=Decimal(0), help_text="Of the new lines.")
     uploaded_by = models.CharField(max_length=64)
     uploaded_at = models.DateTimeField()
     imported_by = models.CharField(max_length=64, blank=True)
