@@ -11,8 +11,9 @@ class LedgerConfig(AppConfig):
         from backoffice import vitals
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
-        from ledger import states_document, verify
+        from ledger import history, states_document, verify
         from ledger.control import checks
+        from ledger.deposit_history import DEPOSITS
         from ledger.vitals import INVARIANT_OFFENDERS
 
         state_diagrams.register("hold", states_document.hold, order=20)
@@ -22,4 +23,5 @@ class LedgerConfig(AppConfig):
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
         vitals.register(INVARIANT_OFFENDERS, order=50)
         checks.register()
+        history.requests.register("deposit", DEPOSITS)
         verifications.register("ledger", verify.steps, order=20)
