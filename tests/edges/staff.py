@@ -97,7 +97,6 @@ def everything() -> dict[type[Model], Model]:
     )  # fmt: skip
     rows: list[Model] = [
         funding,
-        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
@@ -109,6 +108,7 @@ def everything() -> dict[type[Model], Model]:
                               subject_pk=str(opening.client.pk)),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
+        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 
