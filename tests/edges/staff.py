@@ -105,7 +105,6 @@ def everything() -> dict[type[Model], Model]:
         assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
         invariants.run("books_balance", by=world.TESTER, at=now),
         funding,
-        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
@@ -118,6 +117,7 @@ def everything() -> dict[type[Model], Model]:
                               subject_pk=str(opening.client.pk)),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
+        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 

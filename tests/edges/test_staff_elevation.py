@@ -42,7 +42,7 @@ def test_which_actions_and_forms_are_elevated_is_written_down():
         for model, console in admin.site._registry.items()
         if console.needs_elevation(None)
     }
-    assert forms == {"auth.group", "backoffice.user"}
+    assert forms == {"auth.group", "backoffice.user", "compliance.approvalpolicy"}
 
 
 def test_without_it_the_dialog_asks_who_it_is_and_nothing_moves():
