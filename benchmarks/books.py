@@ -6,6 +6,8 @@ the note, one SQL statement in the same process that reads the same rows. Four f
 one is of wallets in the real book; every day but the last two is closed, as a deployment would have it. Invariants are
 each checked once; a quick one must stay within a second.
 
+The filled events are not sequenced, so the invariant about that is broken here.
+
 Not said: the network, the browser, other people at work, and wallets with more than some thousand lines.
 """
 
