@@ -6,6 +6,8 @@ the note, one SQL statement in the same process that reads the same rows. Four f
 one is of wallets in the real book; every day but the last two is closed, as a deployment would have it. Invariants are
 each checked once; a quick one must stay within a second.
 
+The filled events are not sequenced, so the invariant about that is broken here.
+
 Not said: the network, the browser, other people at work, and wallets with more than some thousand lines.
 """
 
@@ -23,7 +25,7 @@ POSTINGS = 1_000_000
 PAGE_MS, CHECK_MS = 200, 1000
 
 POSTINGS_OF = """SELECT p.*, e.* FROM ledger_posting p JOIN ledger_entry e ON e.id = p.entry_id
-    WHERE p.account_id = %s ORDER BY p.id DESC LIMIT 30"""
+    WHERE p.account_id BETWEEN %s AND %s ORDER BY p.account_id DESC, p.id DESC LIMIT 30"""
 HISTORY_OF = """SELECT p.*, e.* FROM ledger_posting p JOIN ledger_entry e ON e.id = p.entry_id
     WHERE p.account_id = %s ORDER BY e.uuid DESC LIMIT 51"""
 BALANCES = """SELECT currency_id, kind, purpose, owner_type, sum(posted) FROM ledger_account WHERE book = %s GROUP BY 1, 2, 3, 4"""
@@ -78,10 +80,10 @@ def _pages() -> Iterator[Figure]:
     before = first.business_date + timedelta(days=1) if first else then
     explain, record = reverse("admin:ledger_explain"), "admin:ledger_account_change"
     asked: list[tuple[str, str, str, list[Any]]] = [
-        ("the bank's account", reverse(record, args=[house.pk]), POSTINGS_OF, [house.pk]),
-        ("a busy house account", reverse(record, args=[busy.pk]), POSTINGS_OF, [busy.pk]),
-        ("explaining the bank's balance", f"{explain}?account={house.pk}", POSTINGS_OF, [house.pk]),
-        ("explaining a trading account's balance", f"{explain}?account={cash.pk}", POSTINGS_OF, [cash.pk]),
+        ("the bank's account", reverse(record, args=[house.pk]), POSTINGS_OF, [house.pk, house.pk]),
+        ("a busy house account", reverse(record, args=[busy.pk]), POSTINGS_OF, [busy.pk, busy.pk]),
+        ("explaining the bank's balance", f"{explain}?account={house.pk}", POSTINGS_OF, [house.pk, house.pk]),
+        ("explaining a trading account's balance", f"{explain}?account={cash.pk}", POSTINGS_OF, [cash.pk, cash.pk]),
         ("trial balance now", f"{reverse('admin:ledger_trial_balance')}?book=demo_mirror", BALANCES, ["demo_mirror"]),
         ("trial balance of a closed day", f"{reverse('admin:ledger_trial_balance')}?book=demo_mirror&last={then}",
          ALL_POSTINGS, ["demo_mirror", then]),

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from ledger.accounts import balance_before
 from ledger.control import totals
@@ -43,6 +43,16 @@ def trial_balance(book: Book | str, found: Totals | None = None) -> list[TrialBa
         TrialBalanceRow(*group, counted.get(group, 0), max(net, Decimal(0)), max(-net, Decimal(0)))
         for group, net in rows
     ]
+
+
+def latest_postings(account_pk: int) -> QuerySet[Posting]:
+    """An account's postings, the newest first; quick to begin with, however long ago it moved.
+
+    Asked for as a range and in the index's own order: with an equality the planner may walk all postings from the newest
+    on, hoping to meet the account's soon.
+    """
+    rows = Posting.objects.filter(account_id__gte=account_pk, account_id__lte=account_pk)
+    return rows.order_by("-account_id", "-id")
 
 
 @dataclass(frozen=True, slots=True)
