@@ -118,7 +118,7 @@ class BankLine(PublicIdModel):
         ASSIGNED = "assigned", "Assigned to a client"
         TO_RETURN = "to_return", "To be sent back"
         RETURNED = "returned", "Sent back"
-        UNMATCHED_OUT = "unmatched_out", "Money out, not explained"
+        UNMATCHED_OUT = "unmatched_out", "Unexplained"
         PAID = "paid", "A payment of ours"
         BANK_FEE = "bank_fee", "The bank's fee"
 
