@@ -69,5 +69,5 @@ def test_the_inbox_is_worked_from_its_oldest_end_with_the_effect_before_each_act
     expect(page.get_by_text("2 agreed to.")).to_be_visible()
     expect(page.get_by_text("Your vote counts; 1 more must agree.")).to_be_visible()
     picture(page, "console-approved-several")
-    page.get_by_role("link", name="Close").click()
+    page.get_by_role("link", name="Close", exact=True).click()
     assert [row.state for row in Approval.objects.order_by("id")] == ["applied", "open", "applied", "open"]
