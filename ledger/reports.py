@@ -82,10 +82,13 @@ class Statement:
     closing: Decimal
 
 
-def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
+def statement(
+    account: Account, period: tuple[datetime, datetime], *, at_most: int | None = None
+) -> Statement:
     """What moved on an account in a half-open period, in the order in which it counted (effective), exact.
 
-    An entry that was recorded late stands where it counts, so opening and closing follow from the lines.
+    An entry that was recorded late stands where it counts, so opening and closing follow from the lines. With `at_most`
+    no more lines than that are read; whoever gets as many does not know what follows, nor the closing balance.
     """
     start, end = period
     postings = (
@@ -96,7 +99,7 @@ def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
     opening = balance_before(account, at=start)
     balance = opening
     lines = []
-    for posting in postings:
+    for posting in postings[:at_most]:
         balance += posting.amount if posting.side == account.normal_side else -posting.amount
         lines.append(
             StatementLine(
