@@ -199,7 +199,7 @@ def test_posting_to_a_form_one_may_not_open_moves_nothing(role):
 COMMANDS = {
     "processes": {"deriv_simulator", "scheduler", "sequencer", "start", "stop", "streams", "web"},
     "reads or writes files only": {
-        "backup", "list_documents", "make_key", "restore_drill", "verify_events", "verify_ledger", "write_docs",
+        "backup", "export_books", "list_documents", "make_key", "restore_drill", "verify_events", "verify_ledger", "write_docs",
     },
     "changes rows, as the system": {"load_demo", "load_roles", "remove_second_factor", "rotate_secrets", "sync_schedule"},
 }  # fmt: skip
