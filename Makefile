@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice benchmarks brokerage compliance graphql_api job
 TYPED := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak accounts load scale bench drill check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts load scale bench fill drill check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ SCALE ?= 1
 
 bench: venv  ## How fast it is, beside references (BENCH="ledger jobs" for some); writes docs/measurements.md
 	@$(PY) -m benchmarks $(BENCH) --scale $(SCALE) --write
+
+POSTINGS ?= 1000000
+
+fill: venv  ## Fill the demo's database with made-up postings, for looking at it when it is large (POSTINGS=1000000)
+	@$(PY) -m benchmarks.postings $(POSTINGS)
 
 TRADES ?= 1000000
 

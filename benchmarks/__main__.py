@@ -11,7 +11,7 @@ from benchmarks import table
 from benchmarks.ground import measure, say
 
 # Each is a module of this package with a `run(ground)`.
-NAMES = ("ledger", "jobs", "trading", "events", "audit", "api", "sockets", "console", "drill")
+NAMES = ("ledger", "jobs", "trading", "events", "audit", "api", "sockets", "console", "books", "drill")
 APART = {"drill"}  # takes half an hour: only by name, or `make drill`
 
 

@@ -6,6 +6,9 @@ in by `filling.py`; the entries and events of the last 50,000 of each filling ar
 theirs. Beside the pages with five times as many rows stand the same pages with a fifth of them: the further rows are
 a longer past, not more trades a day.
 
+Home counts the trades of today and of the last 24 hours one by one, 43,200 of them here, so it grows with what happens in a
+day, not with what ever happened. Next would be: those counts kept for some seconds for everybody who sees the same clients.
+
 Not said: the network, the browser, and other people working at the same time.
 """
 

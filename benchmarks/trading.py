@@ -6,10 +6,9 @@ bought, booked in the ledger and told as it always is. From placed to open: one 
 Python client asks for a price and buys on one connection, one after the other, on the same simulator, and keeps nothing.
 The contracts last a quarter of an hour, so that none ends meanwhile. The two take turns, each with a new account.
 
-Where the time of a trade goes, by samples of who runs in November 2026: workers 23 ms of Python (two fifths buying, two fifths
-the venue's line of the purchase; of both four fifths is Django building and reading its queries: fifteen of them and two
-commits for a purchase, ten for the line), PostgreSQL 22, whoever places it 18, streams 13, sequencer 7, simulator and
-Redis 3 each. All of it shares the processors of one machine here, while the bare client does one thing only; and
+Where the time of a trade goes, by processor time and samples in November 2026: workers 55 ms (23 of them with Python's lock: two
+fifths buying, two fifths the venue's line of the purchase, most of both in Django building and reading its queries),
+PostgreSQL 22, whoever places it 18, streams 13, sequencer 7. The rest of the workers' time was not taken apart. All of it shares the processors of one machine here, while the bare client does one thing only; and
 the trades of one account wait for each other, because the line of each is laid under the account's lock. What was found and
 mended: each purchase used to wake every queued trade of the account, which asked for prices in vain; each step read
 eight tables to lock one row; and the planner tried every order of nine tables, 11 ms of a read's 15. Next would be: the

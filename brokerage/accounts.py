@@ -10,7 +10,7 @@ from django.db import transaction
 from backoffice import keys
 from backoffice.configuration import configuration
 from backoffice.database import uuid7
-from backoffice.errors import DomainError, NotAllowed, NotFound
+from backoffice.errors import DomainError, NotFound
 from backoffice.models import Event, User
 from backoffice.wake import wake
 from backoffice.who import By
@@ -19,7 +19,7 @@ from brokerage.account_states import check_may_move, record
 from brokerage.deriv.opening import ACCOUNT_REFUSED, Credentials
 from brokerage.models import Grant, TradingAccount
 from compliance.clients import Opening
-from compliance.models import Client, Membership
+from compliance.models import Client
 from ledger import accounts as ledger_accounts
 from ledger import journal
 from ledger.models import Account, Book
@@ -249,13 +249,6 @@ def check_may_trade(account: TradingAccount) -> None:
     """:raises AccountNotReady: if nothing can be bought or sold on it now; the message says why."""
     if account.state != TradingAccount.State.ACTIVE:
         raise AccountNotReady(account.why)
-
-
-def check_may_act(user: User, client_id: int) -> None:
-    """:raises NotAllowed: if the user may look at this client's money but not act with it."""
-    role = Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
-    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
-        raise NotAllowed("You may look at this account, not trade on it.")
 
 
 def of_user(user: User, public_id: UUID) -> TradingAccount:

@@ -10,9 +10,9 @@ from backoffice import events
 from backoffice.errors import DomainError
 from backoffice.models import User
 from backoffice.who import By
-from brokerage import accounts
 from brokerage.models import Grant, GrantRequest
 from brokerage.translation import Clock
+from compliance import clients
 from compliance.models import Client
 
 State = GrantRequest.State
@@ -71,7 +71,7 @@ def use(user: User, state: str, *, at: datetime) -> tuple[GrantRequest, str]:
         request = rows.filter(state_hash=_hash(state), user=user).first()
         if request is None:
             raise LinkUnknown("You began no link like this. Begin again.")
-        accounts.check_may_act(user, request.client_id)
+        clients.check_may_act(user, request.client_id)
         if request.used_at is not None:
             raise LinkUsed("This link was used already. Begin again.")
         if request.state == State.LAPSED or at >= request.requested_at + GrantRequest.LIFE:

@@ -18,13 +18,14 @@ from backoffice.errors import DomainError, InvalidInput
 from backoffice.models import User
 from backoffice.wake import wake
 from backoffice.who import By
-from brokerage import accounts, adopting, grant_requests, grant_states, migration, venue_rest
+from brokerage import adopting, grant_requests, grant_states, migration, venue_rest
 from brokerage.deriv import errors
 from brokerage.deriv.oauth import SECRET
 from brokerage.deriv.types import VenueAccount
 from brokerage.models import Grant, GrantRequest, TradingAccount
 from brokerage.offers import VenueUnavailable
 from brokerage.translation import Clock
+from compliance import clients
 from compliance.models import Client
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ def begin(*, client: Client, user: User, redirect_url: str, by: By, at: datetime
     :raises NotAllowed: if the user may not act for the client.
     :raises RedirectNotAllowed: if clients are not sent back to this address.
     """
-    accounts.check_may_act(user, client.pk)
+    clients.check_may_act(user, client.pk)
     if redirect_url not in settings.CONFIG.redirect_urls:
         raise RedirectNotAllowed("Clients are not sent back to this address.")
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
@@ -150,7 +151,7 @@ def complete_with_token(*, client: Client, user: User, token: str, by: By, now: 
     :raises LinkRefused, ScopeMissing, VenueUnavailable: as `complete`.
     :raises AccountOfAnotherClient, TooManyAccounts, NothingToLink: if the accounts cannot be linked.
     """
-    accounts.check_may_act(user, client.pk)
+    clients.check_may_act(user, client.pk)
     if not SECRET.fullmatch(token):
         raise InvalidInput("This is not a token of the venue's.", field="personal_token")
     held = _Held(Grant.Kind.PERSONAL, token, None, (NEEDED,), None)

@@ -17,6 +17,7 @@ from backoffice.who import By
 from brokerage import accounts, gate, limits, markup, trades
 from brokerage.models import Instrument, Trade, TradingAccount
 from brokerage.models.trades import SECONDS
+from compliance import clients
 from ledger import holds
 
 
@@ -269,4 +270,4 @@ def of_user(user: User, public_id: UUID) -> Trade:
 
 def check_may_act(user: User, account: TradingAccount) -> None:
     """:raises NotAllowed: if the user may look at this client's money but not trade with it."""
-    accounts.check_may_act(user, account.client_id)
+    clients.check_may_act(user, account.client_id)

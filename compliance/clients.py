@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from backoffice import events, hashing, mail, metrics, passwords
-from backoffice.errors import DomainError, InvalidInput
+from backoffice.errors import DomainError, InvalidInput, NotAllowed, NotFound
 from backoffice.models import Currency, User
 from backoffice.registry import Port
 from backoffice.who import By
@@ -128,6 +129,25 @@ def sign_up(*, email: str, at: datetime, **given: Any) -> Opening | None:
         return None
     passwords.mail_verification(opening.user, at=at)
     return None if must_confirm else opening
+
+
+def of_user(user: User, public_id: UUID | None) -> Client:
+    """One of the clients this person acts for; without an id, the first.
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    """
+    rows = Client.objects.of_user(user).order_by("pk")
+    row = (rows if public_id is None else rows.filter(uuid=public_id)).first()
+    if row is None:
+        raise NotFound("There is no such client.", field="client")
+    return row
+
+
+def check_may_act(user: User, client_id: int) -> None:
+    """:raises NotAllowed: if the user may look at this client's money but not act with it."""
+    role = Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
+    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
+        raise NotAllowed("You may look at this client's money, not act with it.")
 
 
 def _email(value: str) -> str:

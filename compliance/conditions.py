@@ -9,11 +9,12 @@ from typing import Final
 
 from django.db.models import QuerySet, Sum
 
-from compliance.models import Activity, Client, MonitoringRule
+from compliance.models import Activity, Client, MonitoringRule, Movement
 
 C = MonitoringRule.Condition
 DAY: Final = timedelta(hours=24)
 MONTH: Final = timedelta(days=30)
+IN_AND_OUT: Final = (Movement.DEPOSIT, Movement.WITHDRAWAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Case:
     @cached_property
     def turnover(self) -> Decimal:
         """What the client moved in and out within 30 days in this currency, this activity included."""
-        rows = self._others(MONTH).filter(currency=self.activity.currency_id)
+        rows = self._others(MONTH).filter(currency=self.activity.currency_id, kind__in=IN_AND_OUT)
         others: Decimal = rows.aggregate(total=Sum("amount"))["total"] or Decimal(0)
         this: Decimal = self.activity.amount
         return others + this

@@ -1,7 +1,7 @@
 """Which client an operation is about."""
 
-from backoffice.errors import NotFound
 from backoffice.models import User
+from compliance import clients
 from compliance.models import Client
 from graphql_api.brokerage import id_of
 
@@ -11,8 +11,4 @@ def client_of(user: User, given: str | None) -> Client:
 
     :raises NotFound: if there is none with this id, or it is somebody else's.
     """
-    rows = Client.objects.of_user(user).order_by("pk")
-    row = rows.first() if given is None else rows.filter(uuid=id_of(given)).first()
-    if row is None:
-        raise NotFound("There is no such client.", field="client")
-    return row
+    return clients.of_user(user, id_of(given) if given is not None else None)

@@ -40,6 +40,7 @@ ROWS: Final = {
     "Query.tradingAccounts": 20,
     "TradeChange.trades": 20,
     "Statement.lines": 500,
+    "Query.wallets": 20,
 }
 OTHER_ROWS: Final = 10
 # What is more than reading rows: a question to the venue, a password to be hashed, anything that changes something.

@@ -12,6 +12,7 @@ from backoffice.who import By
 from brokerage import accounts, funding
 from brokerage import models as db
 from brokerage.models.funding import FundingQuerySet
+from compliance import clients
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
 from graphql_api.types import Money, Problem
@@ -131,7 +132,7 @@ class Mutation:
     ) -> ConfirmAccountWithdrawalResult:
         user = user_of(info)
         row = funding.of_user(user, id_of(id))
-        accounts.check_may_act(user, row.client_id)
+        clients.check_may_act(user, row.client_id)
         limits.take_all(info, ("fund", str(row.client_id)))
         row = funding.confirm(row, code=code, by=By.user(user), at=timezone.now())
         return FundingAnswer(funding=Funding.of(row))
@@ -145,6 +146,6 @@ def _acting(info: Info, given: strawberry.ID) -> tuple[User, db.TradingAccount]:
     """One of the caller's accounts with its grant, which they may act on."""
     user = user_of(info)
     row = accounts.of_user(user, id_of(given))
-    accounts.check_may_act(user, row.client_id)
+    clients.check_may_act(user, row.client_id)
     limits.take_all(info, ("fund", str(row.client_id)))
     return user, row

@@ -12,6 +12,7 @@ from backoffice.models import User
 from backoffice.who import By
 from brokerage import accounts, demo_accounts, grants, linking
 from brokerage import models as db
+from compliance import clients
 from graphql_api.brokerage import TradingAccount, id_of
 from graphql_api.clients import client_of
 from graphql_api.types import Problem
@@ -132,7 +133,7 @@ class Mutation:
     ) -> CreateDemoAccountResult:
         user = user_of(info)
         chosen = client_of(user, client)
-        accounts.check_may_act(user, chosen.pk)
+        clients.check_may_act(user, chosen.pk)
         row = accounts.request_demo(client=chosen, by=By.user(user), at=timezone.now(), key=key)
         return TradingAccountAnswer.of(row)
 
@@ -150,7 +151,7 @@ def _acting(info: Info, given: strawberry.ID) -> tuple[User, db.TradingAccount]:
     """One of the caller's accounts, which they may act on."""
     user = user_of(info)
     row = accounts.of_user(user, id_of(given))
-    accounts.check_may_act(user, row.client_id)
+    clients.check_may_act(user, row.client_id)
     return user, row
 
 

@@ -26,6 +26,7 @@ LIMITS: Final = {
     "refresh_address": (300, 600),
     "trade": (120, 60),
     "fund": (30, 600),
+    "deposit": (30, 600),
     "subscribe": (600, 60),
 }
 

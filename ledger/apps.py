@@ -12,8 +12,9 @@ class LedgerConfig(AppConfig):
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
         from compliance import approvals, decisions
-        from ledger import states_document, verify, withdrawals
+        from ledger import history, states_document, verify, withdrawals
         from ledger.control import checks
+        from ledger.deposit_history import DEPOSITS
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
         from ledger.vitals import INVARIANT_OFFENDERS
@@ -32,4 +33,5 @@ class LedgerConfig(AppConfig):
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
         vitals.register(INVARIANT_OFFENDERS, order=50)
         checks.register()
+        history.requests.register("deposit", DEPOSITS)
         verifications.register("ledger", verify.steps, order=20)

@@ -18,7 +18,7 @@ from backoffice.models import Currency
 from backoffice.money import quantum
 from compliance.models import Client
 from ledger import history, reports
-from ledger.models import Account, Book, Posting
+from ledger.models import Account, Book
 
 LINES: Final = 20_000
 
@@ -56,6 +56,7 @@ class ClientStatement:
     lines: tuple[Line, ...]
     closing: Decimal
     sha256: str
+    exponent: int  # how many decimals the currency's amounts have
 
     @property
     def late(self) -> tuple[Line, ...]:
@@ -80,23 +81,21 @@ def client_statement(
     first, last = period
     if last < first:
         raise InvalidInput("The period ends before it begins.", field="period")
-    known = Currency.objects.filter(code=currency).first()
+    wallets = Account.objects.filter(
+        book=Book.REAL, currency=currency, purpose="wallet", owner_type="client", owner_id=client.uuid
+    )
+    account = wallets.select_related("currency").first()
+    known = account.currency if account is not None else Currency.objects.filter(code=currency).first()
     if known is None:
         raise InvalidInput("There is no such currency.", field="currency")
     digits = quantum(known.exponent)
-    account = Account.objects.filter(
-        book=Book.REAL, currency=known, purpose="wallet", owner_type="client", owner_id=client.uuid
-    ).first()
     lines: tuple[Line, ...] = ()
     opening = closing = Decimal(0)
     if account is not None:
         start, end = datetime.combine(first, time(), UTC), _end(last)
-        rows = Posting.objects.filter(
-            account=account, entry__effective_at__gte=start, entry__effective_at__lt=end
-        )
-        if rows[: at_most + 1].count() > at_most:
+        found = reports.statement(account, (start, end), at_most=at_most + 1)
+        if len(found.lines) > at_most:
             raise PeriodTooLong(f"At most {at_most:,} lines fit; ask for a shorter period.")
-        found = reports.statement(account, (start, end))
         opening, closing = found.opening, found.closing
         lines = tuple(_line(row, account, digits) for row in found.lines)
     opening, closing = opening.quantize(digits), closing.quantize(digits)
@@ -106,7 +105,7 @@ def client_statement(
          for row in lines],
     ]  # fmt: skip
     proof = hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
-    return ClientStatement(client, currency, first, last, opening, lines, closing, proof)
+    return ClientStatement(client, currency, first, last, opening, lines, closing, proof, known.exponent)
 
 
 def as_csv(statement: ClientStatement) -> str:

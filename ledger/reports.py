@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from ledger.accounts import balance_before
 from ledger.control import totals
@@ -45,6 +45,16 @@ def trial_balance(book: Book | str, found: Totals | None = None) -> list[TrialBa
     ]
 
 
+def latest_postings(account_pk: int) -> QuerySet[Posting]:
+    """An account's postings, the newest first; quick to begin with, however long ago it moved.
+
+    Asked for as a range and in the index's own order: with an equality the planner may walk all postings from the newest
+    on, hoping to meet the account's soon.
+    """
+    rows = Posting.objects.filter(account_id__gte=account_pk, account_id__lte=account_pk)
+    return rows.order_by("-account_id", "-id")
+
+
 @dataclass(frozen=True, slots=True)
 class StatementLine:
     """One posting on the account, with the balance after it, on the account's normal side."""
@@ -72,10 +82,13 @@ class Statement:
     closing: Decimal
 
 
-def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
+def statement(
+    account: Account, period: tuple[datetime, datetime], *, at_most: int | None = None
+) -> Statement:
     """What moved on an account in a half-open period, in the order in which it counted (effective), exact.
 
-    An entry that was recorded late stands where it counts, so opening and closing follow from the lines.
+    An entry that was recorded late stands where it counts, so opening and closing follow from the lines. With `at_most`
+    no more lines than that are read; whoever gets as many does not know what follows, nor the closing balance.
     """
     start, end = period
     postings = (
@@ -86,7 +99,7 @@ def statement(account: Account, period: tuple[datetime, datetime]) -> Statement:
     opening = balance_before(account, at=start)
     balance = opening
     lines = []
-    for posting in postings:
+    for posting in postings[:at_most]:
         balance += posting.amount if posting.side == account.normal_side else -posting.amount
         lines.append(
             StatementLine(

@@ -32,15 +32,17 @@ class Results:
     rows: list[Result]
 
 
-def each(rows: Iterable[T], do: Callable[[T], str], done: str) -> Results:
+def each(
+    rows: Iterable[T], do: Callable[[T], str], done: str, *, called: Callable[[T], str] = str
+) -> Results:
     """Do it to each row. What one refuses keeps none of the others back; `done` says of how many it is so (“sent again”)."""
     results = []
     for row in rows:
         try:
             with transaction.atomic():
-                results.append(Result(str(row), do(row)))
+                results.append(Result(called(row), do(row)))
         except DomainError as refused:
-            results.append(Result(str(row), refused.message, refused.code))
+            results.append(Result(called(row), refused.message, refused.code))
     refusals = sum(result.is_refused for result in results)
     said = f"{len(results) - refusals} {done}."
     return Results(f"{said} {refusals} refused; those are as they were." if refusals else said, results)

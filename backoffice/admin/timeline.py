@@ -15,7 +15,18 @@ from backoffice.admin import ports, show
 from backoffice.models import Event
 
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
-SILENT: Final = {"state", "kind", "steps", "user", "session", "known", "about", "key", "lines"}
+SILENT: Final = {
+    "state",
+    "kind",
+    "steps",
+    "user",
+    "session",
+    "known",
+    "about",
+    "key",
+    "lines",
+    "content_hash",
+}
 AT_MOST: Final = 60
 # An instant as the log keeps it.
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")

@@ -140,7 +140,8 @@ class TakeForm(DialogForm):
 
 
 @dialog_action(
-    TakeForm, title="Take in hand", button="Take it", permission=PERMISSION, icon="front_hand", applies=_is_open,
+    TakeForm, title="Take in hand", button="Take it", permission=PERMISSION, icon="front_hand",
+    applies=lambda row: _is_open(row) and not row.is_taken(timezone.now()),
     description="For 15 minutes nobody else works on it; then it is free again by itself.",
 )  # fmt: skip
 def take_this(admin: Any, request: HttpRequest, row: Approval, form: Any) -> str:
@@ -259,7 +260,7 @@ def approve_several(admin: Any, request: HttpRequest, row: None, form: Any) -> R
         return _said(done)
 
     rows = Approval.objects.visible_to(request.user).filter(uuid__in=list(shown))  # type: ignore[arg-type]
-    return each(rows.select_related("client", "currency").order_by("id"), approve, "agreed to")
+    return each(rows.select_related("client", "currency").order_by("id"), approve, "agreed to", called=_named)
 
 
 def found(rows: Any, term: str) -> Any:

@@ -17,7 +17,7 @@ from unfold.widgets import (
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
-from backoffice.admin.filters import choice_filter
+from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.ports import Entry, Panel
 from backoffice.admin.record import Record
 from backoffice.models import Currency
@@ -40,7 +40,7 @@ class LimitAdmin(ConsoleAdmin):
     list_filter = (
         choice_filter("kind", "kind", Movement.choices),
         choice_filter("kyc_level", "KYC level", [(str(level), f"Level {level}") for level in LEVELS]),
-        choice_filter("currency", "currency", [(code, code) for code in ("USD", "EUR", "BTC")]),
+        rows_filter("currency", "currency", lambda request: Currency.objects.order_by("code")),
     )
     list_intro = (
         "The most a client of a KYC level may move, at once or within a window that rolls. What is over it is blocked, and stored as "

@@ -15,7 +15,8 @@ from backoffice.admin.record import Record, Tab
 from backoffice.models import Currency
 from ledger.admin import client_statements, explaining, reports, shown
 from ledger.admin.assertions import assert_balance
-from ledger.models import Account, Book, Entry, Hold, Posting
+from ledger.models import Account, Book, Entry, Hold
+from ledger.reports import latest_postings
 
 
 @admin.register(Account)
@@ -131,9 +132,7 @@ def amount(account: Account, value: Decimal) -> SafeString:
 def _postings(request: HttpRequest, account: Account) -> SafeString:
     # A house account takes postings of every client: the reader sees those of the clients they may see.
     seen = ports.visible(request.user, Entry.objects.all())
-    rows = list(
-        Posting.objects.filter(account=account, entry__in=seen).select_related("entry").order_by("-id")[:30]
-    )
+    rows = list(latest_postings(account.pk).filter(entry__in=seen).select_related("entry")[:30])
     return show.table(
         ["When", "Entry", "Narration", "Debit", "Credit", "Balance after"],
         [

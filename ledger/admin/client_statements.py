@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import accessing, ports, show
 from backoffice.errors import DomainError
-from backoffice.models import Currency
 from compliance.models import Client
 from ledger import client_statement as statements
 from ledger.models import Account, Book
@@ -76,10 +75,8 @@ def _day(request: HttpRequest, name: str) -> date | None:
 
 
 def _lines(found: statements.ClientStatement) -> SafeString:
-    digits = Currency.objects.get(code=found.currency).exponent
-
     def money(value: Any) -> SafeString:
-        return show.money(value, found.currency, digits)
+        return show.money(value, found.currency, found.exponent)
 
     late = {line.entry for line in found.late}
     rows: list[list[Any]] = [[f"{found.first}", "Opening balance", "", "", money(found.opening)]]

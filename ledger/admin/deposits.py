@@ -78,7 +78,7 @@ class DepositAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("reference_shown",)
     list_select_related = ("client", "currency")
-    record_related = ("client", "currency", "wallet", "entry")
+    record_related = ("client", "currency", "wallet", "bank_line")
     ordering = ("-id",)
     search_fields = ("reference",)
     search_help_text = "Reference, the provider's id, or a client's name"
@@ -166,9 +166,14 @@ class DepositAdmin(ReadOnlyAdmin):
                 ]),
             ],
             timeline=timeline.of("deposit", row.uuid),
-            tabs=[Tab("Journal entries", lambda: entries_text(list(Entry.objects.about("deposit", row.uuid))))]
+            tabs=[Tab("Journal entries", lambda: _entries(row))]
             if request.user.has_perm("ledger.view_entry") else [],
         )  # fmt: skip
+
+
+def _entries(row: Deposit) -> SafeString:
+    owner = {row.client.uuid: (row.client.name, url_of(row.client))}
+    return entries_text(list(Entry.objects.about("deposit", row.uuid)), owner)
 
 
 def badge(row: Deposit) -> SafeString:

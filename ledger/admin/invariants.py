@@ -104,7 +104,7 @@ class InvariantRunAdmin(ReadOnlyAdmin):
         return Record(
             title=self.says(row),
             badge=self.state_shown(row),
-            why="Nothing breaks it." if not row.found else f"{row.found:,} break it; the oldest are listed below.",
+            why="Nothing breaks it." if not row.found else f"{row.found:,} break{'s' if row.found == 1 else ''} it; the oldest are listed below.",
             facts=[("When was it checked?", [
                 ("Last", show.at(row.at)), ("It took", self.took(row)), ("By", timeline.person(row.by)),
             ])],

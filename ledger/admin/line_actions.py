@@ -15,6 +15,7 @@ from compliance.models import Client
 from ledger import references
 from ledger.admin.preview import preview_of
 from ledger.bank import suspense
+from ledger.bank.matching import Candidate
 from ledger.models import BankLine, Deposit
 
 PERMISSION = "ledger.resolve_bankline"
@@ -38,9 +39,20 @@ class DepositForm(ReasonForm):
         field.choices = [
             (deposit.reference, f"{deposit.reference} · {deposit.client} · {show.tidy(deposit.amount, deposit.currency.exponent)} "
                                 f"{deposit.currency_id} · {one.words}")
-            for one, deposit in suspense.candidates_of(row)
+            for one, deposit in self._candidates(row)
         ]  # fmt: skip
         field.choices.append(("", "Another, by its reference"))
+
+    def effect(self, row: BankLine) -> Any:
+        """The lines as they would be for the likeliest deposit: the accounts are the same for any other."""
+        found = self._candidates(row)
+        if not found:
+            return "The money goes from suspense to the wallet of the deposit's client, less the fee."
+        (_, deposit), by = found[0], By.system("preview")
+        return preview_of(lambda: suspense.assign(row, deposit, by=by, at=timezone.now(), key="preview"))
+
+    def _candidates(self, row: BankLine) -> list[tuple[Candidate, Deposit]]:
+        return suspense.candidates_of(row, among=ports.visible(self.reader, Deposit.objects.all()))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -68,15 +80,6 @@ def _in_suspense(row: BankLine) -> None:
     suspense.check_may_move(row, State.ASSIGNED)
 
 
-def _best_effect(row: BankLine) -> Any:
-    """The lines as they would be for the likeliest deposit: the accounts are the same for any other."""
-    found = suspense.candidates_of(row)
-    if not found:
-        return "The money goes from suspense to the wallet of the deposit's client, less the fee."
-    (_, deposit), by = found[0], By.system("preview")
-    return preview_of(lambda: suspense.assign(row, deposit, by=by, at=timezone.now(), key="preview"))
-
-
 @dialog_action(
     DepositForm,
     title="Assign to a deposit",
@@ -85,7 +88,6 @@ def _best_effect(row: BankLine) -> Any:
     permission=PERMISSION,
     check=_in_suspense,
     applies=suspense.may_move_to(State.ASSIGNED),
-    effect=_best_effect,
     icon="task_alt",
 )
 def assign_to_deposit(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:

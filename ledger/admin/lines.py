@@ -29,7 +29,7 @@ from ledger.admin.line_actions import (
 from ledger.admin.shown import entries_text
 from ledger.bank.numbers import masked
 from ledger.bank.suspense import candidates_of
-from ledger.models import BankAccount, BankLine, Entry, Fee
+from ledger.models import BankAccount, BankLine, Deposit, Entry, Fee
 
 LINE = BankLine._meta.label_lower
 LIST = "admin:ledger_bankline_changelist"
@@ -158,7 +158,7 @@ class BankLineAdmin(ReadOnlyAdmin):
                     ("Client", record_link(row.deposit.client) if row.deposit is not None else ""),
                 ]),
             ],
-            above=_candidates(row) if row.state == State.SUSPENSE and request.user.has_perm("ledger.view_deposit") else "",
+            above=_candidates(request, row) if row.state == State.SUSPENSE and request.user.has_perm("ledger.view_deposit") else "",
             timeline=timeline.of("bank_line", row.uuid),
             tabs=[Tab("Journal entries", lambda: entries_text(_entries(row)))] if request.user.has_perm("ledger.view_entry") else [],
         )  # fmt: skip
@@ -190,11 +190,11 @@ def _entries(row: BankLine) -> list[Entry]:
     return [entry for entry in (row.entry, row.settled_by) if entry is not None]
 
 
-def _candidates(row: BankLine) -> SafeString:
+def _candidates(request: HttpRequest, row: BankLine) -> SafeString:
     rows = [
         [record_link(deposit, deposit.reference), record_link(deposit.client),
          show.money(deposit.amount, deposit.currency_id, deposit.currency.exponent), deposit.get_state_display(), one.words]
-        for one, deposit in candidates_of(row)
+        for one, deposit in candidates_of(row, among=ports.visible(request.user, Deposit.objects.all()))
     ]  # fmt: skip
     table = show.table(
         ["Deposit", "Client", "Asked for", "State", "What speaks for it"], rows, right=(2,),

@@ -173,7 +173,15 @@ class FeeAdmin(ConsoleAdmin):
 
 @admin.register(MatchingRule)
 class MatchingRuleAdmin(ConsoleAdmin):
-    list_display = ("whose", "tolerance", "tolerance_rate_shown", "late_days", "others", "by_name", "use")
+    list_display = (
+        "whose",
+        "tolerance_shown",
+        "tolerance_rate_shown",
+        "late_days",
+        "others",
+        "by_name",
+        "use",
+    )
     list_display_links = ("whose",)
     list_select_related = ("bank_account", "currency")
     ordering = ("id",)
@@ -191,6 +199,10 @@ class MatchingRuleAdmin(ConsoleAdmin):
     @admin.display(description="For")
     def whose(self, row: MatchingRule) -> str:
         return str(row)
+
+    @admin.display(description="Tolerance")
+    def tolerance_shown(self, row: MatchingRule) -> SafeString:
+        return show.number(row.tolerance)
 
     @admin.display(description="Tolerance, rate")
     def tolerance_rate_shown(self, row: MatchingRule) -> SafeString:

@@ -219,15 +219,14 @@ def _preview(row: BankStatement) -> SafeString:
             refusal.code,
         )
     wrong = show.table(
-        ["Row", "What is wrong"],
+        ["Row that cannot be read", "What is wrong"],
         [[error.place, error.message] for error in found.errors[:SHOWN]],
-        empty="Every row can be read.",
     )
     more = len(found.outcomes) - SHOWN
     return format_html(
-        '<section class="c-card"><h3>What importing it would do</h3>{}{}<h3>Rows that cannot be read</h3>{}'
+        '<section class="c-card"><h3>What importing it would do</h3>{}{}{}'
         "<h3>Line by line</h3>{}{}</section>",
-        _totals(row, found), _balances(row, found), wrong, _outcomes(row, found.outcomes[:SHOWN]),
+        _totals(row, found), _balances(row, found), wrong if found.errors else "", _outcomes(row, found.outcomes[:SHOWN]),
         format_html("<p>… and {} more lines.</p>", f"{more:,}") if more > 0 else "",
     )  # fmt: skip
 
@@ -253,13 +252,15 @@ def _balances(row: BankStatement, found: Preview) -> SafeString:
     if row.closing is not None:
         facts.append(("The bank's closing balance", _money(row, row.closing)))
         facts.append(("Difference", _money(row, row.closing - before - change)))
-    return format_html("<dl>{}</dl>", format_html_join("", "<dt>{}</dt><dd>{}</dd>", facts))
+    return format_html(
+        '<div class="c-facts"><dl>{}</dl></div>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", facts)
+    )
 
 
 def _outcomes(row: BankStatement, outcomes: tuple[Outcome, ...]) -> SafeString:
     return show.table(
         ["Row", "Booked on", "Amount", "From or to", "Text", "What happens", "Why"],
-        [[one.line.place, f"{one.line.booked_on:%Y-%m-%d}", _money(row, one.line.signed), one.line.counterparty or show.NOTHING,
+        [[one.line.place, format_html('<span class="c-money">{}</span>', f"{one.line.booked_on:%Y-%m-%d}"), _money(row, one.line.signed), one.line.counterparty or show.NOTHING,
           format_html('<span class="c-why-cell" title="{}">{}</span>', one.line.text, one.line.text),
           show.badge(*KINDS[one.kind]), record_link(one.deposit, one.reason) if one.deposit else one.reason]
          for one in outcomes],

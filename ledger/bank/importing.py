@@ -37,7 +37,7 @@ from ledger.bank.lines import (
     fingerprints,
     plain_number,
 )
-from ledger.bank.matching import Wanted, decide, references_of
+from ledger.bank.matching import Known, decide, references_of
 from ledger.bank.rules import rule_of, wanted_of
 from ledger.models import Account, BankAccount, BankLine, BankStatement, Deposit, Method
 
@@ -230,11 +230,8 @@ def _outcomes(bank_account: BankAccount, found: Read, *, lock: bool = False) -> 
     )
     fresh = [line for line, mark in zip(found.lines, prints, strict=True) if mark not in known]
     rule = rule_of(bank_account)
-    rows = _deposits_for(bank_account, fresh, by_amount=True, lock=lock)
-    by_reference = {row.reference: wanted_of(row) for row in rows.values()}
-    by_amount: dict[Decimal, list[Wanted]] = {}
-    for wanted in by_reference.values():
-        by_amount.setdefault(wanted.amount, []).append(wanted)
+    rows = _deposits_for(bank_account, fresh, by_amount=rule.matches_by_name, lock=lock)
+    wanted = Known(map(wanted_of, rows.values()))
     ours = _payments_of(fresh)
     taken: set[int] = set()
     outcomes = []
@@ -247,9 +244,7 @@ def _outcomes(bank_account: BankAccount, found: Read, *, lock: bool = False) -> 
                 Outcome(line=line, fingerprint=mark, kind=kind, reason=ours.get(line.end_to_end_id, ""))
             )
         else:
-            verdict = decide(
-                line, by_reference=by_reference, same_amount=by_amount.get(line.amount, ()), rule=rule
-            )
+            verdict = decide(line, wanted, rule)
             row, reason = rows[verdict.deposit] if verdict.deposit is not None else None, verdict.reason
             if row is not None and row.pk in taken:
                 reason, row = f"The deposit {row.reference} is paid by an earlier line", None

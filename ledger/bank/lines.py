@@ -138,7 +138,9 @@ def plain_number(number: str) -> str:
 
 def cut(text: str, size: int) -> str:
     """Text on one line, without what cannot be printed, as long as its column at most."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:size].strip()
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return " ".join(text.split())[:size].strip()
 
 
 def fingerprints(lines: Iterable[Line]) -> list[str]:

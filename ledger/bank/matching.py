@@ -2,7 +2,7 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -71,28 +71,38 @@ def references_of(line: Line) -> list[str]:
     return references.found_in(f"{line.text} | {line.end_to_end_id}")
 
 
-def decide(
-    line: Line,
-    *,
-    by_reference: Mapping[str, Wanted],
-    same_amount: Iterable[Wanted],
-    rule: Rule,
-) -> Verdict:
+class Known:
+    """The deposits that the lines of a file may be for, found by what lines say of them."""
+
+    def __init__(self, deposits: Iterable[Wanted]) -> None:
+        self.by_reference: dict[str, Wanted] = {}
+        self.by_name: dict[tuple[Decimal, tuple[str, ...]], list[Wanted]] = {}
+        for one in deposits:
+            self.by_reference[one.reference] = one
+            if one.is_open:
+                self.by_name.setdefault((one.amount, words_of(one.client_name)), []).append(one)
+
+
+def decide(line: Line, known: Known, rule: Rule) -> Verdict:
     """What becomes of money that came: credited to a deposit for certain, else nobody's yet.
 
-    `by_reference` are the deposits whose references the line may name, `same_amount` the open ones of its amount.
+    By a reference, whatever its name; without one by amount and name, to the word, if the rule lets it.
     """
     if line.is_reversal:
         return Verdict(None, "It takes back a payment of ours")
     named = references_of(line)
-    known = [by_reference[one] for one in named if one in by_reference]
-    if len(known) > 1:
+    found = [known.by_reference[one] for one in named if one in known.by_reference]
+    if len(found) > 1:
         return Verdict(None, "It names several deposits")
-    if known:
-        return _by_reference(line, known[0], rule)
+    if found:
+        return _by_reference(line, found[0], rule)
     if named:
         return Verdict(None, f"No deposit has the reference {named[0]}")
-    return _by_name(line, [one for one in same_amount if one.amount == line.amount], rule)
+    words = words_of(line.counterparty)
+    fitting = known.by_name.get((line.amount, words), []) if words and rule.matches_by_name else []
+    if len(fitting) == 1:
+        return Verdict(fitting[0].id, "Credited by amount and name")
+    return Verdict(None, "Amount and name fit several deposits" if fitting else "It names no deposit")
 
 
 def _by_reference(line: Line, wanted: Wanted, rule: Rule) -> Verdict:
@@ -113,17 +123,6 @@ def _by_reference(line: Line, wanted: Wanted, rule: Rule) -> Verdict:
     ):
         return Verdict(None, f"Somebody else paid under {wanted.reference}")
     return Verdict(wanted.id, f"Credited by its reference {wanted.reference}")
-
-
-def _by_name(line: Line, wanted: list[Wanted], rule: Rule) -> Verdict:
-    fitting = [one for one in wanted if one.is_open and likeness(line.counterparty, one.client_name) >= ALIKE]
-    if not fitting:
-        return Verdict(None, "It names no deposit")
-    if len(fitting) > 1:
-        return Verdict(None, "Amount and name fit several deposits")
-    if not rule.matches_by_name:
-        return Verdict(None, "Amount and name fit one deposit, without a reference")
-    return Verdict(fitting[0].id, "Credited by amount and name")
 
 
 def candidates(line: Line, deposits: Iterable[Wanted], rule: Rule) -> list[Candidate]:
@@ -159,7 +158,7 @@ def _candidate(line: Line, wanted: Wanted, named: set[str], rule: Rule) -> Candi
 
 def likeness(one: str, other: str) -> float:
     """How much two names are alike, from 0 to 1: whatever their order, case, accents and titles. 1 is the same words."""
-    ours, theirs = _words(one), _words(other)
+    ours, theirs = words_of(one), words_of(other)
     if not ours or not theirs:
         return 0.0
     if ours == theirs:
@@ -170,9 +169,10 @@ def likeness(one: str, other: str) -> float:
     return min(0.99, difflib.SequenceMatcher(None, " ".join(ours), " ".join(theirs), autojunk=False).ratio())
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name in the order of the alphabet, without case, accents and titles: equal for one person's name."""
     plain = "".join(
         sign for sign in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(sign)
     )
     words = "".join(sign if sign.isalnum() else " " for sign in plain).split()
-    return sorted(word for word in words if word not in _TITLES)
+    return tuple(sorted(word for word in words if word not in _TITLES))

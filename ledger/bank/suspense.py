@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from backoffice import events, keys, metrics
 from backoffice.errors import DomainError, InvalidInput, MoveNotAllowed
@@ -141,15 +142,23 @@ def book_fee(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankL
         )  # fmt: skip
 
 
-def candidates_of(line: BankLine) -> list[tuple[Candidate, Deposit]]:
-    """The deposits a line in suspense may be for, the likeliest first, each with what speaks for it. Three queries."""
+def candidates_of(
+    line: BankLine, *, among: QuerySet[Deposit] | None = None
+) -> list[tuple[Candidate, Deposit]]:
+    """The deposits a line in suspense may be for, the likeliest first, each with what speaks for it. Three queries.
+
+    `among` are those that may be told; all of them unless given.
+    """
     said = as_line(line)
     currency = line.bank_account.currency_id
     rule = rule_of(line.bank_account)
     near = max(rule.tolerance, line.amount * rule.tolerance_rate)
-    rows = Deposit.objects.filter(method=Method.BANK, currency=currency).select_related("client", "currency")
+    told = Deposit.objects.all() if among is None else among
+    rows = told.filter(method=Method.BANK, currency=currency).select_related("client", "currency")
     named = rows.filter(reference__in=references_of(said))
-    alike = rows.open().filter(amount__gte=line.amount - near, amount__lte=line.amount + near)
+    alike = rows.filter(
+        state__in=Deposit.OPEN, amount__gte=line.amount - near, amount__lte=line.amount + near
+    )
     # The amount alone may fit many; the newest are the likeliest.
     by_id = {row.pk: row for row in [*named, *alike.order_by("-id")[:200]]}
     found = candidates(said, map(wanted_of, by_id.values()), rule)

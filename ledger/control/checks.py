@@ -100,8 +100,11 @@ def _held_for_nothing(at: datetime) -> Iterator[Offender]:
     for kind, found in wanted.items():
         known = kind in live_subjects.names()
         live = live_subjects.get(kind)({subject for _, subject, _, _ in found if subject}) if known else set()
-        for pk, subject, purpose, placed_at in found:
-            if subject not in live:
+        dead = {pk for pk, subject, *_ in found if subject not in live}
+        # What ended while it was asked about took its hold along.
+        dead &= set(Hold.objects.open().filter(pk__in=dead).values_list("pk", flat=True))
+        for pk, _, purpose, placed_at in found:
+            if pk in dead:
                 why = "is over" if known else "is nothing anybody knows of"
                 said = f"The {purpose.replace('_', ' ')} is held, and what it is held for {why}."
                 yield Offender("ledger.hold", str(pk), said, placed_at)

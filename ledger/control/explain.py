@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from backoffice.models import Event
 from backoffice.registry import Port
 from ledger.models import Account, Entry, Posting
+from ledger.reports import latest_postings
 
 Facts = list[tuple[str, str]]
 
@@ -60,11 +61,11 @@ def explain(
     `accounts` and `entries` are those the reader may see; `before` is a place that an earlier page gave. The account
     comes with its postings, in one question.
     """
-    rows = Posting.objects.filter(account=account_pk, account__in=accounts, entry__in=entries)
+    rows = latest_postings(account_pk).filter(account__in=accounts, entry__in=entries)
     rows = rows.select_related("entry__by_user", "account__currency")
     if before is not None:
         rows = rows.filter(id__lt=before)
-    postings = list(rows.order_by("-id")[: at_most + 1])
+    postings = list(rows[: at_most + 1])
     more, postings = len(postings) > at_most, postings[:at_most]
     account = (
         postings[0].account if postings else accounts.select_related("currency").filter(pk=account_pk).first()

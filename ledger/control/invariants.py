@@ -19,7 +19,7 @@ from backoffice.registry import Port
 from backoffice.who import By
 from ledger.models import InvariantOffender, InvariantRun
 
-# Offenders of one invariant that are kept one by one; all of them are counted.
+# Offenders of one invariant that are kept one by one; a check need not find more.
 AT_MOST: Final = 100
 # How long runs are kept; what broke an invariant is kept for good.
 KEPT: Final = timedelta(days=90)

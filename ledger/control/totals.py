@@ -51,20 +51,18 @@ def at_end_of(book: Book | str, day: date, *, today: date) -> Totals:
 
     `today` is the present business date, by the caller's clock; it only decides from where to read.
     """
-    nearest = (
-        Closing.objects.standing(str(book)).filter(business_date__lte=day).order_by("-business_date").first()
-    )
-    if nearest is None or (day - nearest.business_date) > (today - day):
+    closes = Closing.objects.standing(str(book))
+    before = closes.filter(business_date__lte=day).order_by("-business_date")[:1]
+    after = closes.filter(business_date__gt=day).order_by("business_date")[:1]
+    # In days: what lies between the day and where it could be read from.
+    between = {abs(close.business_date - day): close for close in before.union(after, all=True)}
+    nearest = min([*between, abs(today - day)])
+    if nearest not in between:
         return from_now(book, day)
-    found = of_closing(nearest)
-    if nearest.business_date < day:
-        moved = _read(
-            _MOVED.format(until=" AND e.business_date <= %(until)s"),
-            book=str(book), after=nearest.business_date, until=day,
-        )  # fmt: skip
-        for group, net in moved.items():
-            found[group] = found.get(group, Decimal(0)) + net
-    return found
+    close = between[nearest]
+    if close.business_date <= day:
+        return _sum(of_closing(close), _moved(book, close.business_date, day), 1)
+    return _sum(of_closing(close), _moved(book, day, close.business_date), -1)
 
 
 def from_now(book: Book | str, day: date) -> Totals:
@@ -75,9 +73,7 @@ def from_now(book: Book | str, day: date) -> Totals:
 def within(book: Book | str, first: date, last: date, *, today: date) -> Totals:
     """What moved on a book from one business date to another, both included."""
     begun = at_end_of(book, first - timedelta(days=1), today=today)
-    ended = at_end_of(book, last, today=today)
-    zero = Decimal(0)
-    return {group: ended.get(group, zero) - begun.get(group, zero) for group in {**begun, **ended}}
+    return _sum(at_end_of(book, last, today=today), begun, -1)
 
 
 def of_closing(closing: Closing) -> Totals:
@@ -96,6 +92,18 @@ def unbalanced(totals: Mapping[Group, Decimal]) -> dict[str, Decimal]:
     for group, net in totals.items():
         sums[group.currency] = sums.get(group.currency, Decimal(0)) + net
     return {currency: net for currency, net in sums.items() if net}
+
+
+def _moved(book: Book | str, after: date, until: date) -> Totals:
+    """What was booked after one day, up to another, that included."""
+    return _read(
+        _MOVED.format(until=" AND e.business_date <= %(until)s"), book=str(book), after=after, until=until
+    )
+
+
+def _sum(found: Totals, other: Totals, sign: int) -> Totals:
+    zero = Decimal(0)
+    return {group: found.get(group, zero) + sign * other.get(group, zero) for group in {**found, **other}}
 
 
 def _read(query: str, **given: str | date) -> Totals:

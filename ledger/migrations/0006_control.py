@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('by', models.CharField(max_length=64)),
             ],
             options={
+                'verbose_name': 'invariant',
                 'permissions': [('run_invariants', 'Can have the invariants checked now')],
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['invariant', '-id'], name='invariant_run_latest')],
@@ -70,6 +71,7 @@ class Migration(migrations.Migration):
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assertions', to='ledger.account')),
             ],
             options={
+                'verbose_name': 'asserted balance',
                 'permissions': [('enter_assertion', 'Can say what an account stands at'), ('resolve_assertion', 'Can resolve a balance that is not as asserted')],
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['state', 'business_date'], name='assertion_by_state')],

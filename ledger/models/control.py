@@ -116,6 +116,7 @@ class BalanceAssertion(PublicIdModel):
     objects = BalanceAssertionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "asserted balance"
         default_permissions = ("view",)
         permissions = [
             ("enter_assertion", "Can say what an account stands at"),
@@ -154,6 +155,7 @@ class InvariantRun(PublicIdModel):
     by = models.CharField(max_length=64)
 
     class Meta:
+        verbose_name = "invariant"
         default_permissions = ("view",)
         permissions = [("run_invariants", "Can have the invariants checked now")]
         indexes = [models.Index(fields=["invariant", "-id"], name="invariant_run_latest")]

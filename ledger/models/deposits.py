@@ -1,6 +1,7 @@
 """Deposits: money a client said would come, and what became of it."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import models
@@ -27,7 +28,7 @@ class DepositQuerySet(models.QuerySet["Deposit"]):
 
     def open(self) -> "DepositQuerySet":
         """Money that may still be on its way."""
-        return self.filter(state__in=[Deposit.State.PENDING, Deposit.State.PROCESSING])
+        return self.filter(state__in=Deposit.OPEN)
 
     def due_to_expire(self, at: datetime) -> "DepositQuerySet":
         return self.filter(state=Deposit.State.PENDING, expires_at__lte=at).order_by("expires_at", "id")
@@ -56,6 +57,8 @@ class Deposit(PublicIdModel):
         State.CANCELLED: {State.COMPLETED},
         State.EXPIRED: {State.COMPLETED},
     }
+    # Money may still be on its way.
+    OPEN: Final = (State.PENDING, State.PROCESSING)
     FINAL: Final = frozenset({State.COMPLETED, State.FAILED})
     RESTING: Final = frozenset({State.CANCELLED, State.EXPIRED})
     PATIENCE: Final = {
@@ -69,7 +72,7 @@ class Deposit(PublicIdModel):
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
     amount = AmountField("asked for")
     received = AmountField(null=True, blank=True)
-    fee = AmountField(default=0)
+    fee = AmountField(default=Decimal(0))
     reference = models.CharField(
         max_length=16,
         unique=True,
@@ -131,7 +134,7 @@ class Deposit(PublicIdModel):
     @property
     def is_open(self) -> bool:
         """Whether the money may still be on its way."""
-        return self.state in (self.State.PENDING, self.State.PROCESSING)
+        return self.state in self.OPEN
 
     @property
     def why(self) -> str:

@@ -79,9 +79,9 @@ class Fee(PublicIdModel, HistoricalModel):
     direction = models.CharField(max_length=3, choices=Direction)
     method = models.CharField(max_length=8, choices=Method)
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
-    fixed = AmountField(default=0, help_text="Of every payment, whatever its amount.")
-    rate = RateField(default=0, help_text="Of the amount; 0.01 is 1 %.")
-    least = AmountField("at least", default=0)
+    fixed = AmountField(default=Decimal(0), help_text="Of every payment, whatever its amount.")
+    rate = RateField(default=Decimal(0), help_text="Of the amount; 0.01 is 1 %.")
+    least = AmountField("at least", default=Decimal(0))
     most = AmountField("at most", null=True, blank=True, help_text="Empty: no bound.")
     is_active = models.BooleanField("in use", default=True)
 
@@ -120,7 +120,8 @@ class MatchingRule(PublicIdModel, HistoricalModel):
         Currency, null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="Empty: any."
     )
     tolerance = AmountField(
-        default=0, help_text="How much more or less than asked may arrive under a deposit's reference."
+        default=Decimal(0),
+        help_text="How much more or less than asked may arrive under a deposit's reference.",
     )
     tolerance_rate = RateField(
         default=Decimal("0.02"),
@@ -135,7 +136,7 @@ class MatchingRule(PublicIdModel, HistoricalModel):
     )
     matches_by_name = models.BooleanField(
         default=False,
-        help_text="On: a line without a reference is credited if amount and name fit one open deposit alone.",
+        help_text="On: a line without a reference is credited if amount and name, to the word, fit one open deposit alone.",
     )
     is_active = models.BooleanField("in use", default=True)
 

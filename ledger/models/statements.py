@@ -1,6 +1,7 @@
 """Bank statements as they were imported, and the lines on them."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import models
@@ -59,8 +60,8 @@ class BankStatement(PublicIdModel):
     closing = AmountField("closing balance", null=True, blank=True)
     lines_read = models.PositiveIntegerField("lines", default=0)
     lines_new = models.PositiveIntegerField("new lines", default=0, help_text="Without those known before.")
-    money_in = AmountField(default=0, help_text="Of the new lines.")
-    money_out = AmountField(default=0, help_text="Of the new lines.")
+    money_in = AmountField(default=Decimal(0), help_text="Of the new lines.")
+    money_out = AmountField(default=Decimal(0), help_text="Of the new lines.")
     uploaded_by = models.CharField(max_length=64)
     uploaded_at = models.DateTimeField()
     imported_by = models.CharField(max_length=64, blank=True)
@@ -117,7 +118,7 @@ class BankLine(PublicIdModel):
         ASSIGNED = "assigned", "Assigned to a client"
         TO_RETURN = "to_return", "To be sent back"
         RETURNED = "returned", "Sent back"
-        UNMATCHED_OUT = "unmatched_out", "Money out, not explained"
+        UNMATCHED_OUT = "unmatched_out", "Unexplained"
         PAID = "paid", "A payment of ours"
         BANK_FEE = "bank_fee", "The bank's fee"
 

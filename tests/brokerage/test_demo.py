@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from brokerage import demo, funding
 from brokerage.models import Funding, TradingAccount
-from ledger.models import Account
+from ledger.bank import suspense
+from ledger.models import Account, BankLine, Deposit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis", "the_venue")]
 
@@ -23,7 +24,8 @@ def test_one_demo_client_links_a_real_account_once_and_funds_it():
     assert (account.kind, account.state, account.markup_rate) == ("real", "active", Decimal("0.01"))
     moved = funding.push(Funding.objects.get(), now=timezone.now)
     assert (moved.state, moved.amount) == ("done", Decimal(150))
-    assert Account.objects.get(purpose="wallet").posted == Decimal(100)
+    # 500.00 came by bank, less a fee of 1.00, beside the 250.00 it began with.
+    assert Account.objects.get(purpose="wallet", client_id=account.client.uuid).posted == Decimal(599)
     assert demo.link_one(at=timezone.now()) is None
     assert TradingAccount.objects.filter(kind="real").count() == 1
 
@@ -32,3 +34,19 @@ def test_nothing_is_linked_at_a_real_venue(settings):
     settings.CONFIG = settings.CONFIG.model_copy(update={"deriv_url": "wss://venue.invalid"})
     assert demo.link_one(at=timezone.now()) is None
     assert not Funding.objects.exists()
+
+
+def test_the_demo_shows_payments_in_their_states():
+    assert sorted(BankLine.objects.values_list("state", flat=True)) == [
+        "matched", "matched", "matched", "suspense", "suspense", "unmatched_out",
+    ]  # fmt: skip
+    assert sorted(Deposit.objects.values_list("state", flat=True)) == [
+        "completed",
+        "completed",
+        "completed",
+        "pending",
+    ]
+    line = BankLine.objects.get(text="for my trading account")
+    assert [one.words for one, _ in suspense.candidates_of(line)] == ["The amount and the name fit"]
+    call_command("load_demo", verbosity=0)
+    assert (BankLine.objects.count(), Deposit.objects.count()) == (6, 4)

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.browser]
 REASON = "The client confirmed it by phone."
 
 
-def log_in(page, deployment):
-    user = world.staff("Dealing desk")
+def log_in(page, deployment, role="Dealing desk"):
+    user = world.staff(role)
     # The tests' own quick hash is none that a deployment accepts.
     user.password = PBKDF2PasswordHasher().encode(world.PASSWORD, "a-salt-of-this-test")
     user.save()

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db import OperationalError
+from django.db import connection
 
 from backoffice import events
 from backoffice.errors import DomainError
@@ -14,6 +14,8 @@ from tests import world
 
 NAME = "test.note"
 PERMISSION = "compliance.decide_approval"
+# The database's own error, as it ends one of two transactions that wait for each other.
+DEADLOCK = "DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = 'deadlock_detected'; END $$"
 
 
 class NotNow(DomainError):
@@ -44,7 +46,8 @@ class NoteKind(Kind[Client]):
         if subject.last_name == "Refused":
             raise NotNow("Not with that name.")
         if subject.last_name == "Deadlock":
-            raise OperationalError("deadlock detected")
+            with connection.cursor() as cursor:
+                cursor.execute(DEADLOCK)
         if subject.last_name == "Broken":
             raise ZeroDivisionError("a defect")
 

@@ -146,6 +146,17 @@ def test_a_rule_watches_its_kind_and_currency_only():
     assert ask(client, currency="EUR").codes == ["RULE_B"]
 
 
+def test_turnover_is_what_went_in_and_out_within_30_days_whatever_the_kind_and_not_what_was_moved_within():
+    made = rule(C.TURNOVER, 300)
+    client = someone()
+    ask(client, "500.00", at=NOW - timedelta(days=30))
+    ask(client, "100.00", kind="deposit", at=NOW - timedelta(days=29))
+    ask(client, "500.00", kind="transfer")
+    ask(client, "500.00", currency="EUR")
+    assert ask(client, "199.99").outcome == "allow"
+    assert ask(client, "0.01").reasons[0]["message"] == f"{made.name}: 300 USD in and out within 30 days"
+
+
 def test_a_level_is_as_old_as_its_last_change_says():
     made = rule(C.LEVEL_AGE, 48)
     client = someone(opened_at=NOW - timedelta(days=90))

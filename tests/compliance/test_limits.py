@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 import fixtures
 from backoffice.database import uuid7
@@ -66,6 +68,17 @@ def test_what_staff_changed_stands_however_often_the_defaults_are_loaded():
     assert defaults.load() == []
     assert set(Limit.objects.filter(kind="withdrawal").values_list("amount", flat=True)) == {1}
     assert len(fixtures.read("limits")["rules"]) == MonitoringRule.objects.count()
+
+
+def test_the_command_makes_what_is_missing_and_says_so():
+    def said():
+        call_command("load_roles", stdout=(out := StringIO()))
+        return out.getvalue().strip()
+
+    assert said() == "Nothing to make."
+    MonitoringRule.objects.filter(code="NEW_CLIENT").delete()
+    assert said() == "Made: Client is new."
+    assert MonitoringRule.objects.get(code="NEW_CLIENT").threshold == 72
 
 
 def test_a_client_s_own_limit_takes_the_place_of_the_level_s_until_it_expires_and_the_latest_counts():

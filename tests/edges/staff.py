@@ -105,11 +105,11 @@ def everything() -> dict[type[Model], Model]:
         assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
         invariants.run("books_balance", by=world.TESTER, at=now),
         funding,
-        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         report, grant, world.request(opening),
         limit, difference, gate.change(world.account(), "halted", by=world.TESTER, at=now, key="gate", reason="Test."),
         opening.user, opening.client, account, trade, trade.instrument, account.cash,
-        Entry.objects.order_by("id").first(), Hold.objects.first(), Event.objects.filter(client_id=opening.client.uuid).last(), Currency.objects.get(code="USD"),
+        Entry.objects.order_by("id").first(), Hold.objects.first(),
+        Event.objects.filter(client_id=opening.client.uuid).latest("id"), Currency.objects.get(code="USD"),
         mail.queue("already_a_client", to=opening.user, at=now),
         *payments.everything(opening.client),
         Group.objects.first(), Desk.objects.create(name="Desk of tests"),
@@ -118,6 +118,7 @@ def everything() -> dict[type[Model], Model]:
                               subject_pk=str(opening.client.pk)),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
+        notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 

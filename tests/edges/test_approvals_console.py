@@ -15,7 +15,7 @@ from django.utils import timezone
 from backoffice.models import Event
 from backoffice.who import By
 from compliance import approvals
-from compliance.models import Approval, Client, Vote
+from compliance.models import Approval, ApprovalPolicy, Client, Limit, MonitoringRule, Vote
 from tests import world
 from tests.compliance import notes
 from tests.edges import staff
@@ -286,6 +286,32 @@ def test_a_policy_is_changed_only_by_whoever_proves_themselves_and_says_why():
     policy.refresh_from_db()
     assert (policy.approvers, policy.history.latest().history_change_reason) == (0, "Small ones go through.")
     assert staff.browser(world.staff("KYC officer"), elevated=True).get(edit).status_code == 403
+
+
+def test_policies_limits_and_rules_are_added_and_changed_without_a_deployment():
+    browser = staff.browser(world.staff("Administrator"), elevated=True)
+    for model, data in (
+        (ApprovalPolicy, {"kind": notes.NAME, "currency": "USD", "from_amount": "1000", "approvers": "2", "role": "", "hours": "24", "is_active": "on"}),
+        (Limit, {"kind": "transfer", "kyc_level": "3", "currency": "KES", "window": "24", "amount": "100000", "is_active": "on"}),
+        (MonitoringRule, {"code": "VERY_LARGE", "name": "Very large", "kind": "", "condition": "amount", "threshold": "900000",
+                          "currency": "USD", "outcome": "block", "told": "Please call us.", "is_active": "on"}),
+    ):  # fmt: skip
+        before = model.objects.count()
+        answer = browser.post(reverse(staff.name(model, "add")), data)
+        assert (answer.status_code, model.objects.count()) == (302, before + 1), answer.content.decode()
+    asked(amount=Decimal("1000.00"))
+    assert Approval.objects.get().needed == 2
+    wrong = {"kind": "no.such", "from_amount": "0", "approvers": "1", "hours": "24"}
+    for changed in (
+        {},
+        {"kind": notes.NAME, "approvers": "6"},
+        {"kind": notes.NAME, "from_amount": "-1"},
+        {"kind": notes.NAME, "hours": "0"},
+    ):
+        assert (
+            browser.post(reverse(staff.name(ApprovalPolicy, "add")), {**wrong, **changed}).status_code == 200
+        ), changed
+    assert ApprovalPolicy.objects.count() == 1
 
 
 def test_a_client_limit_is_set_from_the_client_s_page_and_ended_from_its_own():

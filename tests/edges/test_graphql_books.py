@@ -122,12 +122,12 @@ def test_it_costs_the_same_however_long_it_is(account, django_assert_num_queries
     app = app_of(account)
     funding(account, "pending")
     listed(app)
-    with django_assert_num_queries(4):  # session with user, clients, postings, fundings
+    with django_assert_num_queries(5):  # session with user, clients, postings, fundings, deposits
         listed(app)
     for number in range(5):
         deposit(account.client, "1.00", days=number)
         funding(account, "refused")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert len(listed(app)) == 15
 
 

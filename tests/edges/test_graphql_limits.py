@@ -29,7 +29,7 @@ def sample(of):
         return "{" + ", ".join(f"{name}: {sample(kind)}" for name, kind in needed.items()) + "}"
     if hasattr(of, "values"):
         return next(iter(of.values))
-    return {"Int": "1", "Boolean": "true"}.get(of.name, '"1"')
+    return {"Int": "1", "Boolean": "true", "Date": '"2026-01-31"'}.get(of.name, '"1"')
 
 
 def selection(of):

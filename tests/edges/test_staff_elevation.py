@@ -20,7 +20,7 @@ REASON = "The venue sends prices that make no sense."
 # Everything that asks for it, by name: nothing joins or leaves this list unnoticed.
 ELEVATED = {
     "brokerage.ordergate.change_this", "brokerage.ordergate.resume_everything",
-    "backoffice.user.lift_lock", "backoffice.user.remove_second_factor",
+    "backoffice.user.lift_lock", "backoffice.user.remove_second_factor", "ledger.closing.reopen_day",
 }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_which_actions_and_forms_are_elevated_is_written_down():
         for model, console in admin.site._registry.items()
         if console.needs_elevation(None)
     }
-    assert forms == {"auth.group", "backoffice.user"}
+    assert forms == {"auth.group", "backoffice.user", "compliance.approvalpolicy", "ledger.bankaccount"}
 
 
 def test_without_it_the_dialog_asks_who_it_is_and_nothing_moves():

@@ -21,6 +21,7 @@ from tests import world
 from tests.edges import operations, staff
 from tests.edges.api import App
 from tests.edges.test_admin_actions import REASON, registered_actions, url_of
+from tests.ledger import payments
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
 DATA = fixtures.read("roles")
@@ -198,7 +199,7 @@ def test_posting_to_a_form_one_may_not_open_moves_nothing(role):
 COMMANDS = {
     "processes": {"deriv_simulator", "scheduler", "sequencer", "start", "stop", "streams", "web"},
     "reads or writes files only": {
-        "backup", "list_documents", "make_key", "restore_drill", "verify_events", "verify_ledger", "write_docs",
+        "backup", "export_books", "list_documents", "make_key", "restore_drill", "verify_events", "verify_ledger", "write_docs",
     },
     "changes rows, as the system": {"load_demo", "load_roles", "remove_second_factor", "rotate_secrets", "sync_schedule"},
 }  # fmt: skip
@@ -293,6 +294,8 @@ ANYBODY = {"signUp", "logIn", "refreshToken", "requestPasswordReset", "resetPass
 OWN = {
     "me",
     "fundings",
+    "wallets",
+    "deposits",
     "instruments",
     "trades",
     "tradingAccounts",
@@ -304,12 +307,14 @@ OWN = {
     "completeDerivLink",
 }
 ABOUT = {
-    "trade": {"id": "trade"}, "funding": {"id": "funding"},
+    "trade": {"id": "trade"}, "funding": {"id": "funding"}, "deposit": {"id": "deposit"},
     "proposal": {"input": '{{account: "{account}", symbol: "R_100", side: CALL, stake: "1.00", duration: 5}}'},
-    "statement": {"client": "client", "currency": "currency"},
+    "statement": {"client": "client", "currency": "currency"}, "wallet": {"client": "client", "currency": "currency"},
 }  # fmt: skip
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
+    "createDeposit": {"input": '{{client: "{client}", currency: "EUR", amount: "1.00", key: "{key}"}}'},
+    "cancelDeposit": {"id": "deposit"},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},
     "unlinkDerivAccount": {"account": "account"}, "createDemoAccount": {"client": "client"},
     "fundTradingAccount": {"input": '{{account: "{account}", amount: "1.00", key: "{key}"}}'},
@@ -346,9 +351,10 @@ def objects():
     return {
         "trade": trade.uuid,
         "funding": by_name["Funding"].uuid,
+        "deposit": payments.deposit(account.client).uuid,
         "account": account.uuid,
         "client": account.client.uuid,
-        "currency": "USD",
+        "currency": "EUR",
     }
 
 
@@ -417,6 +423,9 @@ def test_owners_and_traders_are_not_denied(objects, role):
     client = Client.objects.get(uuid=objects["client"])
     app = member(client, role)
     for name in (
+        "createDeposit",
+        "deposit",
+        "cancelDeposit",
         "trade",
         "funding",
         "me",

@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backoffice.models import Event
-from ledger import accounts, journal
+from ledger import accounts, holds, journal
 from ledger.control import assertions, checks, closing, invariants
 from ledger.models import Account, InvariantOffender
 from ledger.vitals import INVARIANT_OFFENDERS
@@ -104,6 +104,19 @@ def test_a_hold_that_nobody_knows_the_reason_of_is_named_with_its_age(
         ("ledger.hold", str(over.pk)),
     }
     assert invariants.standing("holds_have_a_reason").first().since == NOON
+
+
+def test_a_hold_that_ends_while_its_reason_is_asked_for_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = world.hold(world.wallet("ada", funds=100), 10, subject=("alive", uuid.uuid4()))
+
+    def ends(ids: set[uuid.UUID]) -> set[uuid.UUID]:
+        holds.release(hold, by=BY, at=LATER)
+        return set()
+
+    with_port(monkeypatch, checks.live_subjects, "alive", ends)
+    assert offenders("holds_have_a_reason") == []
 
 
 def test_client_money_that_is_not_at_banks_is_named_by_currency(world: World) -> None:

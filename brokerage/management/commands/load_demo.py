@@ -16,6 +16,7 @@ from brokerage import limits
 from brokerage.models import Instrument, TradeLimit
 from compliance import clients
 from compliance.models import Client, Desk
+from ledger.bank import demo
 
 
 class Command(BaseCommand):
@@ -49,6 +50,8 @@ class Command(BaseCommand):
             Client.objects.filter(pk=client.pk).update(desk=desks[number % len(desks)])
             made += 1
         made += _limit_everyone(now)
+        emails = [row["email"] for row in data["clients"]]
+        made += demo.load([Client.objects.get(membership__user__email=email) for email in emails], at=now)
         self.stdout.write(f"{made} demo records made." if made else "Demo data is there.")
 
 

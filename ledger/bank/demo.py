@@ -1,0 +1,56 @@
+"""What a demo shows of payments: bank accounts, deposits in their states, an imported statement, money in suspense."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import fixtures
+from backoffice.who import By
+from compliance.models import Client
+from ledger import deposits
+from ledger.bank import importing
+from ledger.models import BankAccount, Deposit, Fee, MatchingRule, Method
+
+BY: Final = By.system("demo")
+
+
+def load(clients: Sequence[Client], *, at: datetime) -> int:
+    """Set payments up and let some money come, once; how many records were made. Through the verbs everybody uses."""
+    if BankAccount.objects.exists() or len(clients) < 4:
+        return 0
+    data = fixtures.read("demo_payments")
+    accounts = [BankAccount.objects.create(**row) for row in data["bank_accounts"]]
+    for row in data["fees"]:
+        Fee.objects.create(**row)
+    MatchingRule.objects.create(**data["rule"])
+    house = accounts[0]
+    asked = [
+        _ask(client, house, amount, at) for client, amount in zip(clients, data["deposits"], strict=False)
+    ]
+    deposits.cancel(asked[-1], by=BY, at=at)
+    statement = importing.upload(
+        house, name=data["statement"]["name"], content=_statement(data, asked, at), by=BY, at=at
+    )
+    importing.confirm(statement, by=BY, at=at, key="demo-statement")
+    return len(accounts) + len(asked) + 1
+
+
+def _ask(client: Client, house: BankAccount, amount: str, at: datetime) -> Deposit:
+    return deposits.create(
+        client,
+        method=Method.BANK,
+        currency=house.currency_id,
+        amount=Decimal(amount),
+        by=BY,
+        at=at,
+        key="demo-deposit",
+    )
+
+
+def _statement(data: dict[str, object], asked: list[Deposit], at: datetime) -> bytes:
+    """Yesterday's lines as the bank would send them, with the references of the deposits that were asked for."""
+    given: dict[str, list[str]] = data["statement"]  # type: ignore[assignment]
+    names = {f"reference_{place}": row.reference for place, row in enumerate(asked)}
+    names |= {f"name_{place}": row.client.name for place, row in enumerate(asked)}
+    return "\n".join(line.format(day=f"{at:%Y-%m-%d}", **names) for line in given["lines"]).encode()
