@@ -150,6 +150,12 @@ def check_may_act(user: User, client_id: int) -> None:
         raise NotAllowed("You may look at this client's money, not act with it.")
 
 
+def check_owns(user: User, client_id: int) -> None:
+    """:raises NotAllowed: if the client is not this user's own: to whom money goes is for owners alone to say."""
+    if not Membership.objects.filter(user=user, client=client_id, role=Membership.Role.OWNER).exists():
+        raise NotAllowed("Only the owner of the account may say to whom money goes.")
+
+
 def _email(value: str) -> str:
     value = value.strip()
     try:

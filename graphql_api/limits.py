@@ -27,6 +27,8 @@ LIMITS: Final = {
     "trade": (120, 60),
     "fund": (30, 600),
     "deposit": (30, 600),
+    "beneficiary": (20, 3600),
+    "withdrawal": (30, 600),
     "subscribe": (600, 60),
 }
 

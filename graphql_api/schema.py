@@ -9,7 +9,7 @@ from strawberry.extensions import MaskErrors
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import account, books, brokerage, funding, grants, kernel, payments, subscriptions
+from graphql_api import account, books, brokerage, funding, grants, kernel, payments, subscriptions, withdrawals
 from graphql_api.executor import Executor
 from graphql_api.preparation import Preparation
 from graphql_api.view_only import ViewOnly
@@ -19,7 +19,15 @@ FAILED = "Something failed on our side."
 
 
 @strawberry.type
-class Query(kernel.Query, account.Query, brokerage.Query, funding.Query, payments.Query, books.Query):
+class Query(
+    kernel.Query,
+    account.Query,
+    brokerage.Query,
+    funding.Query,
+    payments.Query,
+    withdrawals.Query,
+    books.Query,
+):
     """What can be asked."""
 
 
@@ -31,6 +39,7 @@ class Mutation(
     grants.Mutation,
     funding.Mutation,
     payments.Mutation,
+    withdrawals.Mutation,
 ):
     """What can be done."""
 

@@ -12,9 +12,9 @@ class LedgerConfig(AppConfig):
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
         from compliance import approvals, decisions
-        from ledger import history, states_document, verify, withdrawals
-        from ledger.control import checks
-        from ledger.deposit_history import DEPOSITS
+        from ledger import deposit_history, history, states_document, verify, withdrawal_history, withdrawals
+        from ledger.bank import claims, importing
+        from ledger.control import checks, explain
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
         from ledger.vitals import INVARIANT_OFFENDERS
@@ -33,5 +33,10 @@ class LedgerConfig(AppConfig):
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
         vitals.register(INVARIANT_OFFENDERS, order=50)
         checks.register()
-        history.requests.register("deposit", DEPOSITS)
+        history.requests.register("deposit", deposit_history.DEPOSITS)
+        history.requests.register("withdrawal", withdrawal_history.WITHDRAWALS)
+        explain.explains.register("deposit", deposit_history.explain)
+        explain.explains.register("withdrawal", withdrawal_history.explain)
+        checks.live_subjects.register("withdrawal", withdrawal_history.live)
+        importing.payments.register("withdrawals", claims.known)
         verifications.register("ledger", verify.steps, order=20)

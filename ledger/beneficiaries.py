@@ -113,12 +113,12 @@ def remove(beneficiary: Beneficiary, *, by: By, at: datetime, reason: str = "") 
     return row
 
 
-def of_user(user: User, public_id: UUID) -> Beneficiary:
+def of_user(user: User, public_id: UUID, *, field: str = "beneficiary") -> Beneficiary:
     """One of this user's beneficiaries. :raises NotFound: if there is none with this id, or it is somebody else's."""
     try:
         return Beneficiary.objects.of_user(user).select_related("client", "currency").get(uuid=public_id)
     except Beneficiary.DoesNotExist:
-        raise NotFound("There is no such beneficiary.", field="beneficiary") from None
+        raise NotFound("There is no such beneficiary.", field=field) from None
 
 
 def _bank(row: Beneficiary, number: str, bic: str) -> None:

@@ -212,6 +212,8 @@ def _line(posting: Posting, about: About | None) -> Transaction:
 for _name, _kind in {
     "deposit": Kind(Type.DEPOSIT, "Deposit"),
     "withdrawal": Kind(Type.WITHDRAWAL, "Withdrawal"),
+    "withdrawal_failed": Kind(Type.WITHDRAWAL, "Withdrawal not paid"),
+    "withdrawal_returned": Kind(Type.WITHDRAWAL, "Withdrawal sent back"),
     "transfer": Kind(Type.TRANSFER, "Transfer"),
     "fee": Kind(Type.FEE, "Fee"),
     "adjustment": Kind(Type.ADJUSTMENT, "Adjustment"),

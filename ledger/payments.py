@@ -7,6 +7,7 @@ of it.
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from backoffice.errors import InvalidInput, MoveNotAllowed
 from backoffice.wake import wake_swept
 from backoffice.who import By
 from compliance import decisions
-from ledger import accounts, holds, journal, payment_states, withdrawals
+from ledger import accounts, holds, journal, payment_states, reasons, withdrawals
 from ledger.drafts import LOWER
 from ledger.models import Account, Book, Payment, Withdrawal
 from ledger.providers import Answer, AnswerLost, NotSent, Outcome, Refused, providers
@@ -188,7 +189,7 @@ def fail(payment: Payment, *, code: str, message: str, by: By, at: datetime, rea
             return row
         payment_states.check_may_move(row, State.FAILED)
         owner.problem_code, owner.problem = code[:64], message.strip()[:300]
-        owner.told = "It could not be paid. Your money is available again."
+        owner.told = f"It could not be paid: {_because(code, message)}. Your money is available again."
         if row.state == State.QUEUED:
             owner.hold = holds.release(owner.hold, by=by, at=at).hold
         else:
@@ -207,11 +208,20 @@ def fail(payment: Payment, *, code: str, message: str, by: By, at: datetime, rea
 
 @metrics.verb("payment.bring_back")
 def bring_back(
-    payment: Payment, *, code: str, message: str, by: By, at: datetime, source: Account | None = None
+    payment: Payment,
+    *,
+    code: str,
+    message: str,
+    by: By,
+    at: datetime,
+    amount: Decimal | None = None,
+    source: Account | None = None,
 ) -> Payment:
     """Money that was paid came back: the wallet gets what had left for the beneficiary; the fee stays ours.
 
-    What comes back before it was confirmed is confirmed first: a bank that returns it has paid it. Again, nothing changes.
+    `amount` is what came, if banks on the way kept some of it; `source` where it came in, without: the provider's own
+    account. What comes back before it was confirmed is confirmed first: whoever returns it has paid it. Again, nothing
+    changes.
 
     :raises MoveNotAllowed: if it failed, or never left.
     """
@@ -220,16 +230,17 @@ def bring_back(
         if row.state == State.RETURNED:
             return row
         if row.state in (State.SENDING, State.UNKNOWN, State.SENT):
-            confirm(row, evidence="It came back, so it had been paid.", by=by, at=at, source=source)
+            confirm(row, evidence="It came back, so it had been paid.", by=by, at=at)
             owner, row = _both(payment)
         payment_states.check_may_move(row, State.RETURNED)
         account = source or providers.get(row.provider).settles_from(row)
+        came = row.amount if amount is None else amount
         _post(row, owner, "withdrawal_returned", "returned", [
-            journal.debit(account, row.amount), journal.credit(owner.wallet_id, row.amount),
+            journal.debit(account, came), journal.credit(owner.wallet_id, came),
         ], by=by, at=at, narration=message)  # fmt: skip
         decisions.release((SUBJECT, owner.uuid), by=by, at=at)
         owner.problem_code, owner.problem = code[:64], message.strip()[:300]
-        owner.told = "Your bank sent the money back. It is available again, less the fee."
+        owner.told = f"The money came back: {_because(code, message)}. It is available again, less what banks kept of it."
         withdrawals.move(owner, Withdrawal.State.RETURNED, "withdrawal.returned", by=by, at=at, code=code)
         row.problem_code, row.problem = code[:64], message.strip()[:300]
         return payment_states.move(row, State.RETURNED, "payment.returned", by=by, at=at, code=code)
@@ -288,6 +299,12 @@ def payments_out(currency: str) -> Account:
 def fee_account(currency: str) -> Account:
     """What withdrawals bring us in fees."""
     return accounts.house(Book.REAL, currency, "withdrawal_fees", Account.Kind.INCOME)
+
+
+def _because(code: str, message: str) -> str:
+    """The reason as the client reads it: of a code that banks use what it means, else what was said, in one line."""
+    said = reasons.of(code) or " ".join(message.split()).strip(" .")[:160] or "no reason was given"
+    return said[0].lower() + said[1:]
 
 
 def _is_ours_to_ask(row: Payment, *, at: datetime) -> bool:

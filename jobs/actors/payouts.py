@@ -5,6 +5,7 @@ from django.utils import timezone
 from backoffice.errors import DomainError
 from jobs.declare import actor
 from ledger import batches, payments
+from ledger.bank import claims
 from ledger.models import Payment, PaymentBatch
 
 now = timezone.now
@@ -21,6 +22,13 @@ def push(payment_id: int) -> None:
 def seal(batch_id: int) -> None:
     """Book a batch's payments out of the wallets, and write its file."""
     batches.write(PaymentBatch.objects.get(pk=batch_id), now=now)
+
+
+@actor("payouts.claim_lines", time_limit_seconds=120, every=60, max_retries=0)
+def claim_lines() -> None:
+    """Let the payments that bank lines name claim them: right after an import, and whatever was left."""
+    claims.sweep(at=now())
+    batches.close_done(at=now())
 
 
 @actor("payouts.sweep", time_limit_seconds=30, every=5, max_retries=0)

@@ -14,9 +14,9 @@ from backoffice.who import By
 from compliance.models import Client
 from ledger import references
 from ledger.admin.preview import preview_of
-from ledger.bank import suspense
+from ledger.bank import claims, suspense
 from ledger.bank.matching import Candidate
-from ledger.models import BankLine, Deposit
+from ledger.models import BankLine, Deposit, Payment
 
 PERMISSION = "ledger.resolve_bankline"
 State = BankLine.State
@@ -118,6 +118,95 @@ def assign_to_client(admin: Any, request: HttpRequest, row: BankLine, form: Any)
             field="client",
         )
     return _assign(request, row, found[0], data)
+
+
+class PaymentForm(ReasonForm):
+    """Which payment of ours: of this account, and amount if it left."""
+
+    payment = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    field_order = ("payment", "reason", "key")
+
+    def fit(self, row: BankLine) -> None:
+        field: Any = self.fields["payment"]
+        field.choices = [
+            (str(one.uuid), f"{one.withdrawal.reference} · {one.withdrawal.client} to {one.withdrawal.beneficiary} · "
+                            f"{one.get_state_display().lower()}")
+            for one in self._candidates(row)
+        ]  # fmt: skip
+
+    def effect(self, row: BankLine) -> Any:
+        found = self._candidates(row)
+        if not found:
+            return "No payment that left this account has this amount and waits for a line."
+        by = By.system("preview")
+        return preview_of(lambda: claims.claim(row, found[0], by=by, at=timezone.now()))
+
+    def _candidates(self, row: BankLine) -> list[Payment]:
+        visible = ports.visible(self.reader, Payment.objects.all())
+        found = claims.candidates_of(row)
+        seen = set(visible.filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True))
+        return [one for one in found if one.pk in seen]
+
+
+@dialog_action(
+    PaymentForm,
+    title="It is a payment of ours",
+    button="Confirm by this line",
+    description="Money out: the payment is confirmed. Money in: the payment came back, and what came is the client's again.",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.PAID),
+    applies=suspense.may_move_to(State.PAID),
+    icon="price_check",
+)
+def claim_line(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    rows = ports.visible(request.user, Payment.objects.filter(uuid=form.cleaned_data["payment"]))
+    payment = rows.select_related("withdrawal", "batch").get()
+    claims.claim(row, payment, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
+    return f"{payment.withdrawal} is {Payment.objects.get(pk=payment.pk).get_state_display().lower()}."
+
+
+class LeftForm(ReasonForm):
+    """Which line out is the money on its way back."""
+
+    line = forms.ChoiceField(widget=UnfoldAdminSelectWidget, label="Left with")
+    field_order = ("line", "reason", "key")
+
+    def fit(self, row: BankLine) -> None:
+        field: Any = self.fields["line"]
+        field.choices = [
+            (str(one.uuid), f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}")
+            for one in _lefts(row)
+        ]
+
+    def effect(self, row: BankLine) -> Any:
+        found = list(_lefts(row)[:1])
+        if not found:
+            return "No unexplained line out of this account has this amount: import the statement with it first."
+        by = By.system("preview")
+        return preview_of(lambda: suspense.sent_back(row, found[0], by=by, at=timezone.now()))
+
+
+@dialog_action(
+    LeftForm,
+    title="It was sent back",
+    button="Settle both lines",
+    description="The line out that took the money back to where it came from is explained, and this one is done.",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.RETURNED),
+    applies=suspense.may_move_to(State.RETURNED),
+    icon="undo",
+)
+def line_was_sent_back(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    left = BankLine.objects.get(uuid=form.cleaned_data["line"])
+    suspense.sent_back(row, left, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
+    return "Sent back. Both lines are settled."
+
+
+def _lefts(row: BankLine) -> Any:
+    rows = BankLine.objects.filter(
+        bank_account=row.bank_account_id, amount=row.amount, state=State.UNMATCHED_OUT
+    )
+    return rows.select_related("statement").order_by("-id")
 
 
 @dialog_action(

@@ -21,6 +21,8 @@ from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late, late
 from ledger.admin.line_actions import (
     assign_to_client,
+    claim_line,
+    line_was_sent_back,
     assign_to_deposit,
     book_bank_fee,
     keep_line,
@@ -78,9 +80,18 @@ class BankLineAdmin(ReadOnlyAdmin):
         choice_filter("direction", "direction", Fee.Direction.choices),
     )
     subject_type = "bank_line"
-    actions_detail = ("assign_to_deposit", "assign_to_client", "send_line_back", "keep_line", "book_bank_fee")
+    actions_detail = (
+        "assign_to_deposit",
+        "assign_to_client",
+        "claim_line",
+        "send_line_back",
+        "keep_line",
+        "line_was_sent_back",
+        "book_bank_fee",
+    )
     assign_to_deposit, assign_to_client = assign_to_deposit, assign_to_client
-    send_line_back, keep_line, book_bank_fee = send_line_back, keep_line, book_bank_fee
+    claim_line, book_bank_fee = claim_line, book_bank_fee
+    send_line_back, keep_line, line_was_sent_back = send_line_back, keep_line, line_was_sent_back
     list_intro = "Money that came and matched no deposit waits here for somebody to say whose it is; so does money that left unexplained."
     empty_text = "Nothing here. Lines appear when a bank statement is imported."
 

@@ -22,6 +22,7 @@ from backoffice import events, keys, metrics
 from backoffice.database import uuid7
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.registry import Port
+from backoffice.wake import wake
 from backoffice.who import By
 from ledger import deposits, journal
 from ledger.bank import accounts, camt053, csv_lines
@@ -46,7 +47,8 @@ SUBJECT: Final = "bank_statement"
 # Entries in one statement of the database.
 BATCH: Final = 1000
 
-# Who knows payments of ours by their end-to-end ids: what they are, in words. For lines out, and lines in that come back.
+# Who knows payments of ours by their end-to-end ids or references: what they are, in words. For lines out, and lines in
+# that come back.
 payments: Final[Port[Callable[[set[str]], dict[str, str]]]] = Port("payments of ours on bank statements")
 
 
@@ -155,6 +157,8 @@ def confirm(statement: BankStatement, *, by: By, at: datetime, key: str) -> Bank
             )
         new = [one for one in _outcomes(row.bank_account, found, lock=True) if one.kind != "known"]
         _book(row, new, by=by, at=at)
+        if any(one.kind == "payment" for one in new):
+            wake("payouts.claim_lines")
         row.state, row.imported_at, row.imported_by = State.IMPORTED, at, by.name
         row.lines_new = len(new)
         row.money_in = sum((one.line.amount for one in new if one.line.direction == "in"), Decimal(0))
@@ -238,11 +242,10 @@ def _outcomes(bank_account: BankAccount, found: Read, *, lock: bool = False) -> 
     for line, mark in zip(found.lines, prints, strict=True):
         if mark in known:
             outcomes.append(Outcome(line=line, fingerprint=mark, kind="known", reason="Booked before"))
-        elif line.direction == "out" or (line.is_reversal and line.end_to_end_id in ours):
-            kind = "payment" if line.end_to_end_id in ours else "out"
-            outcomes.append(
-                Outcome(line=line, fingerprint=mark, kind=kind, reason=ours.get(line.end_to_end_id, ""))
-            )
+        elif line.direction == "out" or line.end_to_end_id in ours:
+            words = next((ours[name] for name in _names(line) if name in ours), "")
+            kind = "payment" if words else "out"
+            outcomes.append(Outcome(line=line, fingerprint=mark, kind=kind, reason=words))
         else:
             verdict = decide(line, wanted, rule)
             row, reason = rows[verdict.deposit] if verdict.deposit is not None else None, verdict.reason
@@ -270,8 +273,14 @@ def _deposits_for(
 
 
 def _payments_of(lines: Sequence[Line]) -> dict[str, str]:
-    ids = {line.end_to_end_id for line in lines if line.end_to_end_id}
-    return {name: words for known in payments for name, words in known(ids).items()} if ids else {}
+    names = {name for line in lines for name in _names(line)}
+    return {name: words for known in payments for name, words in known(names).items()} if names else {}
+
+
+def _names(line: Line) -> list[str]:
+    """What a line may know a payment of ours by: its end-to-end id, and of money out any reference in its text."""
+    own = [line.end_to_end_id] if line.end_to_end_id else []
+    return own + references_of(line) if line.direction == "out" else own
 
 
 # ── booking them ────────────────────────────────────────────────────────────────────────────────────────────────

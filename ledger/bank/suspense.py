@@ -22,10 +22,17 @@ from ledger.bank.lines import Line
 from ledger.bank.matching import Candidate, candidates, references_of
 from ledger.bank.rules import rule_of, wanted_of
 from ledger.content import Subject
-from ledger.models import AccountRef, BankLine, Deposit, Fee, Method
+from ledger.models import AccountRef, BankLine, Deposit, Entry, Fee, Method
 
 State = BankLine.State
 SUBJECT: Final = "bank_line"
+
+
+class LinesDiffer(DomainError):
+    """Two lines that should be the same money are not of one account and amount."""
+
+    code = "LINES_DIFFER"
+    field = "line"
 
 
 class NoSuchOwner(DomainError):
@@ -123,6 +130,52 @@ def claim(
         )
 
 
+def explained(line: BankLine, entry: Entry, *, by: By, at: datetime, reason: str = "") -> BankLine:
+    """A payment of ours explains the line, by the entry that it was booked with itself. Posts nothing.
+
+    The caller has the line locked, or nothing else knows of the entry. Again, nothing changes.
+
+    :raises MoveNotAllowed: if the line waits for nobody.
+    """
+    with transaction.atomic():
+        row = locked(line)
+        if row.state == State.PAID and row.settled_by_id == entry.pk:
+            return row
+        check_may_move(row, State.PAID)
+        row.settled_by = entry
+        return _move(row, State.PAID, "bank_line.paid", by=by, at=at, reason=reason)
+
+
+@metrics.verb("suspense.sent_back")
+def sent_back(line: BankLine, by_line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankLine:
+    """Money of a line that was to be sent back left with another line: debit suspense, credit unmatched out.
+
+    Both lines are settled by the one entry. The same two again change nothing. Locks both lines in the order of their
+    primary keys, then the accounts.
+
+    :raises MoveNotAllowed: if one of them waits for nobody, or is not what it should be.
+    :raises LinesDiffer: if account or amount differ: what the bank kept of it is its fee, another line.
+    """
+    with transaction.atomic():
+        both = {row.pk: row for row in map(locked, sorted((line, by_line), key=lambda one: one.pk))}
+        came, left = both[line.pk], both[by_line.pk]
+        if came.state == State.RETURNED and came.settled_by_id == left.settled_by_id:
+            return came
+        check_may_move(came, State.RETURNED)
+        check_may_move(left, State.PAID)
+        if left.direction != Fee.Direction.OUT:
+            raise MoveNotAllowed("Money is sent back with a line out.", field="line")
+        if came.bank_account_id != left.bank_account_id or came.amount != left.amount:
+            raise LinesDiffer("Account or amount of the two lines differ.")
+        _settle(
+            left, State.PAID, "bank_line.paid", accounts.suspense(left.bank_account.currency_id), kind="sent_back",
+            subject=(SUBJECT, came.uuid), narration=f"Sent back: {came.counterparty or came.text}"[:400], by=by, at=at,
+            reason=reason,
+        )  # fmt: skip
+        came.settled_by_id = left.settled_by_id
+        return _move(came, State.RETURNED, "bank_line.sent_back", by=by, at=at, reason=reason)
+
+
 def book_fee(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankLine:
     """Money that left was the bank's fee: debit bank fees, credit unmatched out. Again, nothing changes.
 
@@ -193,7 +246,7 @@ def may_move_to(state: str) -> Callable[[BankLine], bool]:
 def locked(line: BankLine) -> BankLine:
     """The line under its row lock, with what its verbs read."""
     rows = BankLine.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related("bank_account__currency", "settled_by", "deposit__client").get(pk=line.pk)
+    return rows.select_related("bank_account__currency", "settled_by", "deposit__client", "statement").get(pk=line.pk)
 
 
 def _deposit_for(row: BankLine, to: Deposit | Client, *, by: By, at: datetime) -> Deposit:

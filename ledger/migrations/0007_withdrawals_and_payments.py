@@ -269,4 +269,12 @@ class Migration(migrations.Migration):
             model_name='withdrawalroute',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('bank_account__isnull', False), ('method', 'bank')), models.Q(('method', 'bank'), _negated=True), _connector='OR'), name='withdrawal_route_bank_pays_from'),
         ),
+        migrations.AlterField(
+            model_name="bankline",
+            name="settled_by",
+            field=models.ForeignKey(
+                blank=True, null=True, on_delete=models.PROTECT, related_name="settled_bank_lines", to="ledger.entry",
+                help_text="The entry that moved it out of suspense, or explained it.",
+            ),  # fmt: skip
+        ),
     ]

@@ -161,8 +161,9 @@ class BankLine(PublicIdModel):
         Deposit, null=True, blank=True, on_delete=models.PROTECT, related_name="bank_line"
     )
     entry = models.OneToOneField(Entry, on_delete=models.PROTECT, related_name="bank_line")
-    settled_by = models.OneToOneField(
-        Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="settled_bank_line",
+    # Money that came and was sent back is settled, both lines, by one entry.
+    settled_by = models.ForeignKey(
+        Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="settled_bank_lines",
         help_text="The entry that moved it out of suspense, or explained it.",
     )  # fmt: skip
     imported_at = models.DateTimeField()

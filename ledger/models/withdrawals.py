@@ -275,5 +275,25 @@ class Withdrawal(PublicIdModel):
             case _:
                 return "Called off before it was sent; the money is free again."
 
+    @property
+    def why_for_client(self) -> str:
+        """The same for the client: nothing of suspicions, nor of who among staff did what."""
+        State = self.State
+        if self.told:
+            return self.told
+        match self.state:
+            case State.BLOCKED | State.WAITING:
+                return "We are looking at it. Your money is held until then; you can still call it off."
+            case State.APPROVED:
+                return "It is being paid shortly; until then you can call it off."
+            case State.PAYING:
+                return "It is on its way."
+            case State.PAID:
+                return "It was paid."
+            case State.CANCELLED:
+                return "It was called off before it was sent. Your money is available again."
+            case _:
+                return "It was not paid. Your money is available again."
+
     def __str__(self) -> str:
         return f"Withdrawal {self.reference}"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, NoReturn
 
-from ledger.bank.accounts import ledger_account
+from ledger.bank.accounts import unmatched_out
 from ledger.models import Account, Payment
 from ledger.providers.port import Answer, Provider
 
@@ -15,8 +15,8 @@ class BankFile(Provider):
     is_file: ClassVar[bool] = True
 
     def settles_from(self, payment: Payment) -> Account:
-        assert payment.batch is not None
-        return ledger_account(payment.batch.bank_account, at=payment.queued_at)
+        """Unmatched out: the statement's line moves it on to the bank, whether it comes before or after; see `bank.claims`."""
+        return unmatched_out(payment.currency_id)
 
     def send(self, payment: Payment) -> NoReturn:
         raise NotImplementedError("Files are taken to the bank by people.")

@@ -1,16 +1,18 @@
 """A desk that pays clients out, made through verbs: routes, beneficiaries, withdrawals, approvers."""
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import Permission
 
 from backoffice.models import User
 from backoffice.who import By
 from compliance import approvals
-from compliance.models import Approval, ApprovalPolicy, Client
+from compliance.models import Approval, ApprovalPolicy, Client, MonitoringRule
 from ledger import beneficiaries, withdrawals
-from ledger.models import Beneficiary, Withdrawal, WithdrawalRoute
+from ledger.bank.accounts import ledger_account
+from ledger.models import Account, Beneficiary, Payment, Withdrawal, WithdrawalRoute
+from ledger.providers import Answer, Outcome, Provider, providers
 from tests import world
 from tests.ledger import payments as desk
 
@@ -35,10 +37,41 @@ def route(currency: str = "EUR", **given: Any) -> WithdrawalRoute:
     )[0]
 
 
+class Wire(Provider):
+    """A provider that pays at once and counts: somebody else's books, in memory."""
+
+    name, label = "wire", "Wire"
+    sent: ClassVar[list[str]] = []
+
+    def settles_from(self, payment: Payment) -> Account:
+        return ledger_account(desk.bank(payment.currency_id), at=NOW)
+
+    def send(self, payment: Payment) -> Answer:
+        self.sent.append(payment.end_to_end_id)
+        return Answer(Outcome.SENT, f"W-{len(self.sent)}")
+
+    def status(self, payment: Payment) -> Answer:
+        return Answer(Outcome.CONFIRMED if payment.end_to_end_id in self.sent else Outcome.NOT_KNOWN)
+
+
+def wire() -> type[Wire]:
+    """Have everything paid by `Wire`, singly, from now on."""
+    if Wire.name not in providers.names():
+        providers.register(Wire.name, Wire())
+    Wire.sent.clear()
+    WithdrawalRoute.objects.update(provider=Wire.name)
+    return Wire
+
+
 def policy(approvers: int, from_amount: str = "0", **given: Any) -> ApprovalPolicy:
-    return ApprovalPolicy.objects.create(
-        kind="withdrawal", approvers=approvers, from_amount=D(from_amount), **given
-    )
+    return ApprovalPolicy.objects.update_or_create(
+        kind="withdrawal", from_amount=D(from_amount), defaults={"approvers": approvers, **given}
+    )[0]
+
+
+def nothing_is_odd() -> None:
+    """Nobody looks at a withdrawal because the client, their level or the beneficiary is new."""
+    MonitoringRule.objects.update(is_active=False)
 
 
 def funded(amount: str = "1000.00", **given: Any) -> Client:

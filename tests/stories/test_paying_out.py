@@ -2,12 +2,13 @@
 
 import pytest
 
+from compliance import decisions
 from compliance.models import Approval
 from ledger import batches, payments, withdrawals
-from ledger.bank.accounts import ledger_account
+from ledger.bank import accounts, claims
 from ledger.models import Entry, Fee, Payment, PaymentBatch, Withdrawal
 from tests import books, world
-from tests.ledger import paying
+from tests.ledger import paying, statements
 from tests.ledger import payments as desk
 from tests.ledger.paying import BY, NOW
 
@@ -20,9 +21,13 @@ WITHDRAWAL = """\
     house payments out EUR             247.50
     house withdrawal fees EUR            2.50
 
+2026-11-21 09:00:00  bank_out  B-1  On House bank EUR · 2026-1, line 1
+    house unmatched out EUR    247.50
+    House bank EUR                     247.50
+
 2026-11-21 09:00:00  withdrawal_paid  NX  Bank transfer NX
     house payments out EUR     247.50
-    House bank EUR                     247.50"""
+    house unmatched out EUR            247.50"""
 
 
 def now():
@@ -36,6 +41,13 @@ def sent(row):
     batches.write(batch, now=now)
     batches.mark_sent(batch, by=BY, at=NOW)
     return row.payments.get()
+
+
+def seen(payment, amount=None, **given):
+    """The bank books it: one line of a camt.053 statement, imported."""
+    values = {"side": "DBIT", "who": "Amina Odhiambo", "end_to_end": payment.end_to_end_id, "bank_id": "B-1", **given}
+    file = statements.statement(statements.Entry(amount=amount or f"{payment.amount:.2f}", **values), opening="9000.00")
+    return desk.imported(file).lines.get()
 
 
 @pytest.fixture
@@ -58,7 +70,8 @@ def test_a_withdrawal_is_held_agreed_to_by_two_put_in_a_file_and_confirmed(amina
     assert row.state == "approved" and Entry.objects.latest("id").pk == begun
     payment = sent(row)
     assert (payment.state, payment.amount) == ("sent", desk.D("247.50"))
-    payments.confirm(payment, evidence="Statement 1, line 1", by=BY, at=NOW)
+    seen(payment)
+    assert claims.sweep(at=NOW) == 1
     assert told(amina, begun).replace(row.reference, "NX") == WITHDRAWAL
     row = withdrawals.of_pk(row.pk)
     assert (row.state, row.hold.state, row.wallet.posted, row.wallet.held) == ("paid", "captured", 750, 0)
@@ -73,7 +86,8 @@ def test_what_comes_back_is_in_the_wallet_again_less_the_fee(amina):
     payment = payments.bring_back(payment, code="AC04", message="Account closed", by=BY, at=NOW)
     row = withdrawals.of_pk(payment.withdrawal_id)
     assert (row.state, row.wallet.posted, row.told) == (
-        "returned", desk.D("997.50"), "Your bank sent the money back. It is available again, less the fee.",
+        "returned", desk.D("997.50"),
+        "The money came back: the account is closed. It is available again, less what banks kept of it.",
     )  # fmt: skip
     kinds = [entry.kind for entry in Entry.objects.filter(pk__gt=begun).order_by("id")]
     assert kinds == ["withdrawal_paid", "withdrawal_returned"]
@@ -93,6 +107,7 @@ def test_what_was_certainly_not_paid_is_in_the_wallet_again_with_the_fee(amina):
 
 def test_by_policy_of_nobody_it_is_paid_at_once_and_the_approval_says_by_which(amina):
     policy = paying.policy(0)
+    paying.nothing_is_odd()
     row = paying.withdrawal(amina, "20.00")
     found = paying.waiting(row)
     assert (row.state, found.state, found.policy) == ("approved", "applied", policy)
@@ -112,28 +127,31 @@ def test_called_off_the_money_is_free_and_neither_file_nor_approval_has_it(amina
 
 
 def test_what_compliance_blocks_is_stored_held_and_looked_at_again_when_the_client_is_known(amina):
-    from compliance import decisions
-    from compliance.models import MonitoringRule
-
-    MonitoringRule.objects.create(name="No KYC", code="NO_KYC", condition="level_below", threshold=1, outcome="block",
-                                  told="Confirm who you are first.")  # fmt: skip
     amina.kyc_level = 0
     amina.save()
     row = paying.withdrawal(amina, "50.00")
-    assert (row.state, row.told, row.wallet.held) == ("blocked", "Confirm who you are first.", 50)
+    assert (row.state, row.told, row.wallet.held) == (
+        "blocked", "Confirm your identity first; then you can withdraw.", 50,
+    )  # fmt: skip
     assert not Approval.objects.exists()
     amina.kyc_level = 1
     amina.save()
     decisions.client_changed(amina, by=BY, at=NOW)
     row = withdrawals.of_pk(row.pk)
-    assert (row.state, row.told, row.decision.outcome) == ("waiting", "", "allow")
+    assert (row.state, row.told, row.decision.outcome) == ("waiting", "We are looking at this request.", "review")
     assert paying.approve(row).state == "approved"
 
 
-def test_the_ledger_account_of_the_bank_is_what_files_are_paid_from(amina):
+def test_what_a_person_confirmed_before_the_statement_came_is_not_booked_twice(amina):
     paying.policy(1)
     payment = sent(paying.approve(paying.withdrawal(amina, "100.00")))
-    before = ledger_account(desk.bank(), at=NOW).posted
-    payments.confirm(payment, evidence="Statement", by=BY, at=NOW)
-    assert ledger_account(desk.bank(), at=NOW).posted == before - 100
-    assert Withdrawal.objects.get().paid_at == NOW and world.TESTER == BY
+    bank = desk.ours(desk.bank()).posted
+    payments.mark_unknown(payment, code="NO_ANSWER", message="", at=NOW)
+    payments.settle(payment, was_paid=True, evidence="The bank's portal", by=BY, at=NOW, key="settled")
+    assert (desk.ours(desk.bank()).posted, accounts.unmatched_out("EUR").posted) == (bank, -100)
+    line = seen(payment)
+    assert (claims.sweep(at=NOW), claims.sweep(at=NOW)) == (1, 0)
+    line.refresh_from_db()
+    assert (line.state, line.settled_by.kind) == ("paid", "withdrawal_paid")
+    assert (desk.ours(desk.bank()).posted, accounts.unmatched_out("EUR").posted) == (bank - 100, 0)
+    assert payments.payments_out("EUR").posted == 0
