@@ -174,14 +174,19 @@ class LeftForm(ReasonForm):
     def fit(self, row: BankLine) -> None:
         field: Any = self.fields["line"]
         field.choices = [
-            (str(one.uuid), f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}")
+            (
+                str(one.uuid),
+                f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}",
+            )
             for one in _lefts(row)
         ]
 
     def effect(self, row: BankLine) -> Any:
         found = list(_lefts(row)[:1])
         if not found:
-            return "No unexplained line out of this account has this amount: import the statement with it first."
+            return (
+                "No unexplained line out of this account has this amount: import the statement with it first."
+            )
         by = By.system("preview")
         return preview_of(lambda: suspense.sent_back(row, found[0], by=by, at=timezone.now()))
 

@@ -21,11 +21,11 @@ from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late, late
 from ledger.admin.line_actions import (
     assign_to_client,
-    claim_line,
-    line_was_sent_back,
     assign_to_deposit,
     book_bank_fee,
+    claim_line,
     keep_line,
+    line_was_sent_back,
     send_line_back,
 )
 from ledger.admin.shown import entries_text

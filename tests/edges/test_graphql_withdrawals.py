@@ -97,7 +97,7 @@ def test_withdrawals_are_listed_filtered_and_stand_in_the_history(amina):
 
 
 def test_refusals_name_their_field_and_leave_nothing(amina):
-    client, app = amina
+    _, app = amina
     to = app.data(ADD, input=given())["beneficiary"]["id"]
     other = paying.beneficiary(paying.funded("10.00", first_name="Ben"))
     nobody = "0190a0a0-0000-7000-8000-000000000000"

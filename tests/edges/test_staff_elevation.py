@@ -21,6 +21,7 @@ REASON = "The venue sends prices that make no sense."
 ELEVATED = {
     "brokerage.ordergate.change_this", "brokerage.ordergate.resume_everything",
     "backoffice.user.lift_lock", "backoffice.user.remove_second_factor", "ledger.closing.reopen_day",
+    "ledger.payment.settle",
 }  # fmt: skip
 
 
@@ -42,7 +43,9 @@ def test_which_actions_and_forms_are_elevated_is_written_down():
         for model, console in admin.site._registry.items()
         if console.needs_elevation(None)
     }
-    assert forms == {"auth.group", "backoffice.user", "compliance.approvalpolicy", "ledger.bankaccount"}
+    assert forms == {
+        "auth.group", "backoffice.user", "compliance.approvalpolicy", "ledger.bankaccount", "ledger.withdrawalroute",
+    }  # fmt: skip
 
 
 def test_without_it_the_dialog_asks_who_it_is_and_nothing_moves():

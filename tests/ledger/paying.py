@@ -4,6 +4,7 @@ import itertools
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import Permission
+from django.db.models import Model
 
 from backoffice.models import User
 from backoffice.who import By
@@ -116,3 +117,15 @@ def approve(row: Withdrawal, user: User | None = None) -> Withdrawal:
         found, content_hash=found.content_hash, by=By.user(user or approver()), at=NOW, key=world.key()
     )
     return withdrawals.of_pk(row.pk)
+
+
+def everything(of: Client) -> list[Model]:
+    """One row of each model of money out, about this client: asked for, agreed to, in a file that is not sealed yet."""
+    desk.complete(desk.deposit(of, "1000.00"), "1000.00")
+    of.kyc_level = 2
+    of.save()
+    policy(1)
+    row = approve(withdrawal(of, "100.00"))
+    payment = row.payments.select_related("batch").get()
+    assert payment.batch is not None
+    return [WithdrawalRoute.objects.get(), row.beneficiary, row, payment, payment.batch]
