@@ -9,7 +9,17 @@ from strawberry.extensions import MaskErrors
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import account, books, brokerage, funding, grants, kernel, payments, subscriptions, withdrawals
+from graphql_api import (
+    account,
+    books,
+    brokerage,
+    funding,
+    grants,
+    kernel,
+    payments,
+    subscriptions,
+    withdrawals,
+)
 from graphql_api.executor import Executor
 from graphql_api.preparation import Preparation
 from graphql_api.view_only import ViewOnly

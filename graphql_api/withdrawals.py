@@ -112,17 +112,11 @@ class BeneficiaryInput:
     currency: str
     holder: str = strawberry.field(description="Whose account it is, as the bank knows them.")
     number: str = strawberry.field(description="The IBAN, or the address.")
-    key: str = strawberry.field(
-        description="Chosen by the app; the same key again is the same beneficiary."
-    )
+    key: str = strawberry.field(description="Chosen by the app; the same key again is the same beneficiary.")
     method: PaymentMethod = PaymentMethod.BANK
     bic: str = strawberry.field(default="", description="Where the IBAN's country does not tell the bank.")
-    network: str = strawberry.field(
-        default="", description="Of an address, where its currency has several."
-    )
-    client: strawberry.ID | None = strawberry.field(
-        default=None, description="Unset: the first you act for."
-    )
+    network: str = strawberry.field(default="", description="Of an address, where its currency has several.")
+    client: strawberry.ID | None = strawberry.field(default=None, description="Unset: the first you act for.")
 
 
 @strawberry.input
@@ -223,9 +217,7 @@ class Mutation:
         to = beneficiaries.of_user(user, id_of(input.beneficiary))
         clients.check_owns(user, to.client_id)
         limits.take_all(info, ("withdrawal", str(to.client_id)))
-        row = withdrawals.request(
-            to, amount=input.amount, by=By.user(user), at=timezone.now(), key=input.key
-        )
+        row = withdrawals.request(to, amount=input.amount, by=By.user(user), at=timezone.now(), key=input.key)
         return WithdrawalAnswer.of(row)
 
     @strawberry.mutation(

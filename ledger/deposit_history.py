@@ -60,7 +60,10 @@ def explain(ids: set[UUID]) -> dict[UUID, Facts]:
 def _facts(row: Deposit) -> Facts:
     line = getattr(row, "bank_line", None)
     return [
-        ("Asked for", f"{row.amount:,.{row.currency.exponent}f} {row.currency_id} by {row.get_method_display().lower()}, {row.reference}"),
+        (
+            "Asked for",
+            f"{row.amount:,.{row.currency.exponent}f} {row.currency_id} by {row.get_method_display().lower()}, {row.reference}",
+        ),
         ("Bank line", f"{line.statement}, line {line.place}" if line else ""),
         ("Matched", line.reason if line else ""),
         ("The other side's number", row.external_id),

@@ -10,6 +10,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show
 from backoffice.admin.actions import ReasonForm, dialog_action
+from backoffice.admin.taking import take_actions
 from backoffice.who import By
 from compliance.models import Client
 from ledger import references
@@ -174,14 +175,19 @@ class LeftForm(ReasonForm):
     def fit(self, row: BankLine) -> None:
         field: Any = self.fields["line"]
         field.choices = [
-            (str(one.uuid), f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}")
+            (
+                str(one.uuid),
+                f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}",
+            )
             for one in _lefts(row)
         ]
 
     def effect(self, row: BankLine) -> Any:
         found = list(_lefts(row)[:1])
         if not found:
-            return "No unexplained line out of this account has this amount: import the statement with it first."
+            return (
+                "No unexplained line out of this account has this amount: import the statement with it first."
+            )
         by = By.system("preview")
         return preview_of(lambda: suspense.sent_back(row, found[0], by=by, at=timezone.now()))
 
@@ -264,6 +270,12 @@ def _clients(request: HttpRequest, term: str) -> Any:
     except ValueError:
         rows = Client.objects.named(term)
     return ports.visible(request.user, rows)
+
+
+taking = take_actions(
+    permission=PERMISSION, take=suspense.take, let_go=suspense.let_go, take_next=suspense.take_next,
+    waits=lambda row: row.state in BankLine.WAITING,
+)  # fmt: skip
 
 
 def _by(request: HttpRequest) -> By:

@@ -105,7 +105,9 @@ def evidence_of(line: BankLine) -> str:
 
 def known(names: set[str]) -> dict[str, str]:
     """Payments of ours among end-to-end ids and references that lines name: each in words. One question."""
-    rows = Payment.objects.filter(_named(names), batch__isnull=False).select_related("withdrawal__beneficiary")
+    rows = Payment.objects.filter(_named(names), batch__isnull=False).select_related(
+        "withdrawal__beneficiary"
+    )
     found = {}
     for row in rows:
         words = f"Payment of {row.withdrawal.reference} to {row.withdrawal.beneficiary.holder}"

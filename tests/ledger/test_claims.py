@@ -72,7 +72,11 @@ def test_a_return_seen_before_the_payment_itself_leaves_what_the_payments_line_w
     client, payment = sent()
     line("100.00", side="CRDT", end_to_end=payment.end_to_end_id, reversal=True)
     assert claims.sweep(at=NOW) == 1
-    assert (again(payment).state, desk.in_wallet(client), accounts.unmatched_out("EUR").posted) == ("returned", 1000, -100)
+    assert (again(payment).state, desk.in_wallet(client), accounts.unmatched_out("EUR").posted) == (
+        "returned",
+        1000,
+        -100,
+    )
     row = line("100.00", number="2", end_to_end=payment.end_to_end_id)
     assert accounts.unmatched_out("EUR").posted == 0 and row.state == "unmatched_out"
 
@@ -85,7 +89,11 @@ def test_a_return_that_was_told_before_its_money_is_seen_is_credited_once():
     assert (desk.in_wallet(client), accounts.unmatched_out("EUR").posted) == (1000, 100)
     back = line("100.00", number="2", side="CRDT", end_to_end=payment.end_to_end_id, reversal=True)
     assert claims.sweep(at=NOW) == 1 and again(back).state == "paid"
-    assert (desk.in_wallet(client), accounts.unmatched_out("EUR").posted, accounts.suspense("EUR").posted) == (1000, 0, 0)
+    assert (
+        desk.in_wallet(client),
+        accounts.unmatched_out("EUR").posted,
+        accounts.suspense("EUR").posted,
+    ) == (1000, 0, 0)
 
 
 def test_what_the_bank_books_twice_waits_for_a_person():

@@ -74,7 +74,10 @@ def test_an_approval_and_a_cancel_at_once_are_one_end_and_nothing_leaves(amina):
     paying.policy(1)
     for _ in range(3):
         row, user = paying.withdrawal(amina, "100.00"), paying.approver()
-        at_once(lambda row=row, user=user: paying.approve(row, user), lambda row=row: withdrawals.cancel(row, by=BY, at=NOW))
+        at_once(
+            lambda row=row, user=user: paying.approve(row, user),
+            lambda row=row: withdrawals.cancel(row, by=BY, at=NOW),
+        )
         row = withdrawals.of_pk(row.pk)
         assert (row.state, row.hold.state) == ("cancelled", "released")
         assert set(row.payments.values_list("state", flat=True)) <= {"cancelled"}
@@ -84,12 +87,17 @@ def test_an_approval_and_a_cancel_at_once_are_one_end_and_nothing_leaves(amina):
 def test_a_cancel_and_a_worker_at_once_either_pay_it_or_give_it_back(amina):
     for _ in range(3):
         row = to_be_wired(amina)
-        results = at_once(lambda row=row: push(row), lambda row=row: withdrawals.cancel(row.withdrawal, by=BY, at=NOW))
+        results = at_once(
+            lambda row=row: push(row), lambda row=row: withdrawals.cancel(row.withdrawal, by=BY, at=NOW)
+        )
         owner = withdrawals.of_pk(row.withdrawal_id)
         if owner.state == "cancelled":
             assert (paying.Wire.sent, owner.hold.state) == ([], "released")
         else:
-            assert isinstance(results[1], MoveNotAllowed) and (owner.state, len(paying.Wire.sent)) == ("paying", 1)
+            assert isinstance(results[1], MoveNotAllowed) and (owner.state, len(paying.Wire.sent)) == (
+                "paying",
+                1,
+            )
 
 
 def test_two_withdrawals_at_once_do_not_take_the_same_money(amina):
@@ -126,5 +134,9 @@ def test_two_sweeps_at_once_confirm_a_payment_by_its_line_once(amina):
     entry = statements.Entry(amount="100.00", side="DBIT", bank_id="B-1", end_to_end=row.end_to_end_id)
     desk.imported(statements.statement(entry, opening="9000.00"))
     assert sum(at_once(*[lambda: claims.sweep(at=NOW)] * 3)) >= 1
-    assert (count("payment.confirmed"), count("bank_line.paid"), BankLine.objects.get().state) == (1, 1, "paid")
+    assert (count("payment.confirmed"), count("bank_line.paid"), BankLine.objects.get().state) == (
+        1,
+        1,
+        "paid",
+    )
     assert payments.payments_out("EUR").posted == 0

@@ -6,8 +6,8 @@ from compliance import decisions
 from compliance.models import Approval
 from ledger import batches, payments, withdrawals
 from ledger.bank import accounts, claims
-from ledger.models import Entry, Fee, Payment, PaymentBatch, Withdrawal
-from tests import books, world
+from ledger.models import Entry, Fee, Payment, PaymentBatch
+from tests import books
 from tests.ledger import paying, statements
 from tests.ledger import payments as desk
 from tests.ledger.paying import BY, NOW
@@ -45,8 +45,16 @@ def sent(row):
 
 def seen(payment, amount=None, **given):
     """The bank books it: one line of a camt.053 statement, imported."""
-    values = {"side": "DBIT", "who": "Amina Odhiambo", "end_to_end": payment.end_to_end_id, "bank_id": "B-1", **given}
-    file = statements.statement(statements.Entry(amount=amount or f"{payment.amount:.2f}", **values), opening="9000.00")
+    values = {
+        "side": "DBIT",
+        "who": "Amina Odhiambo",
+        "end_to_end": payment.end_to_end_id,
+        "bank_id": "B-1",
+        **given,
+    }
+    file = statements.statement(
+        statements.Entry(amount=amount or f"{payment.amount:.2f}", **values), opening="9000.00"
+    )
     return desk.imported(file).lines.get()
 
 
@@ -138,7 +146,11 @@ def test_what_compliance_blocks_is_stored_held_and_looked_at_again_when_the_clie
     amina.save()
     decisions.client_changed(amina, by=BY, at=NOW)
     row = withdrawals.of_pk(row.pk)
-    assert (row.state, row.told, row.decision.outcome) == ("waiting", "We are looking at this request.", "review")
+    assert (row.state, row.told, row.decision.outcome) == (
+        "waiting",
+        "We are looking at this request.",
+        "review",
+    )
     assert paying.approve(row).state == "approved"
 
 
