@@ -36,6 +36,8 @@ class Kind(ABC, Generic[S]):
     # The full name of the permission whose holders may decide it (`ledger.approve_adjustment`).
     permission: ClassVar[str]
     model: type[S]
+    # What showing one reads beside it: relations that come along in the same question.
+    related: ClassVar[tuple[str, ...]] = ()
 
     @property
     def subject_type(self) -> str:
@@ -48,14 +50,21 @@ class Kind(ABC, Generic[S]):
         The engine locks the subject, then the approval, then runs what is asked for: whoever needs another row locked
         before the subject (the client's) does so here.
         """
-        rows = self.model._default_manager.all()
+        rows = self.model._default_manager.select_related(*self.related)
         if lock:
             rows = rows.select_for_update(of=("self",), no_key=True)
         return rows.get(uuid=approval.subject_id)
 
     def subjects_of(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, S]:
-        """Many subjects at once, by public id, to be shown."""
-        return {row.uuid: row for row in self.model._default_manager.filter(uuid__in=list(ids))}  # type: ignore[attr-defined]
+        """Many subjects at once, by public id, to be shown: one question, with what `facts` reads where `known` adds it."""
+        rows = self.known(
+            self.model._default_manager.select_related(*self.related).filter(uuid__in=list(ids))
+        )
+        return {row.uuid: row for row in rows}  # type: ignore[attr-defined]
+
+    def known(self, rows: Any) -> Any:
+        """The subjects with what an approver should know of each, as annotations, so that `facts` asks nothing more."""
+        return rows
 
     def title(self, subject: S) -> str:
         """What is asked for, in words that stay true: “Withdrawal of 1,250.00 USD to DE…42”."""
@@ -88,7 +97,9 @@ class Kind(ABC, Generic[S]):
         return ""
 
     def facts(self, subjects: Iterable[S]) -> dict[S, list[str]]:
-        """What an approver should know of each, in words: “new beneficiary”, “KYC 2 days old”. Few questions for all."""
+        """What an approver should know of each, in words: “new beneficiary”, “KYC 2 days old”. Of rows that `subjects_of`
+        gave.
+        """
         return {}
 
     def url(self, subject: S) -> str:

@@ -1,19 +1,16 @@
 """Who may vote on an approval, and whose turn it is: taking one in hand keeps others from working on it, for a while."""
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
-from backoffice import events
+from backoffice import events, in_hand
 from backoffice.errors import DomainError
 from backoffice.models import User
 from backoffice.who import By
 from compliance.approval_kinds import find, kinds
 from compliance.models import Approval, ApprovalQuerySet, Vote
-
-TAKEN_FOR: Final = timedelta(minutes=15)
 
 
 class OwnRequest(DomainError):
@@ -52,12 +49,6 @@ class NotYourRole(DomainError):
     code = "NOT_YOUR_ROLE"
 
 
-class TakenBySomebody(DomainError):
-    """Another person has it in hand; that ends by itself."""
-
-    code = "TAKEN_BY_SOMEBODY"
-
-
 def voter(by: By) -> User:
     """The person behind a `By`. :raises NotYourRole: if it is a part of the system, which never votes."""
     user: User | None = User.objects.filter(pk=by.user_id, kind=User.Kind.STAFF, is_active=True).first()
@@ -85,10 +76,7 @@ def check_may_vote(approval: Approval, user: User, *, at: datetime) -> None:
         raise NotYourRole(f"Its policy wants somebody of the role {approval.role}.")
     if approval.votes.filter(by_user=user).exists():
         raise AlreadyVoted("You voted on it before; a vote is not changed.")
-    if approval.is_taken(at) and approval.taken_by_id != user.pk:
-        raise TakenBySomebody(
-            f"{approval.taken_by} has it in hand until {approval.taken_until:%H:%M:%S} UTC at the latest."
-        )
+    in_hand.check_free(approval, user.pk, at=at)
 
 
 def decidable(user: User) -> ApprovalQuerySet:
@@ -112,7 +100,7 @@ def take(approval: Approval, *, by: By, at: datetime) -> Approval:
     with transaction.atomic():
         row = _lock(approval.pk)
         check_may_vote(row, user, at=at)
-        return _take(row, user, by=by, at=at)
+        return in_hand.take(row, user, record=_recorder(by, at), at=at)
 
 
 def take_next(queue: str = "", *, by: By, at: datetime) -> Approval | None:
@@ -121,16 +109,11 @@ def take_next(queue: str = "", *, by: By, at: datetime) -> Approval | None:
     What they have in hand already comes first. Two who ask at once get two. None: nothing waits for them.
     """
     user = voter(by)
-    with transaction.atomic():
-        rows = decidable(user).filter(expires_at__gt=at)
-        if queue:
-            rows = rows.filter(kind=queue)
-        mine = rows.taken_by(user, at).order_by("id").first()
-        if mine is not None:
-            return mine
-        free = rows.free(at).order_by("id").select_for_update(of=("self",), no_key=True, skip_locked=True)
-        row = free.first()
-        return None if row is None else _take(row, user, by=by, at=at)
+    rows = decidable(user).filter(expires_at__gt=at)
+    if queue:
+        rows = rows.filter(kind=queue)
+    found: Approval | None = in_hand.take_next(rows, user, record=_recorder(by, at), at=at)
+    return found
 
 
 def let_go(approval: Approval, *, by: By, at: datetime) -> Approval:
@@ -140,21 +123,11 @@ def let_go(approval: Approval, *, by: By, at: datetime) -> Approval:
     """
     user = voter(by)
     with transaction.atomic():
-        row = _lock(approval.pk)
-        if row.is_taken(at) and row.taken_by_id != user.pk:
-            raise TakenBySomebody(f"{row.taken_by} has it in hand, not you.")
-        if row.is_taken(at):
-            row.taken_by = row.taken_until = None
-            row.save(update_fields=["taken_by", "taken_until"])
-            _record("approval.let_go", row, by=by, at=at)
-    return row
+        return in_hand.let_go(_lock(approval.pk), user, record=_recorder(by, at), at=at)
 
 
-def _take(row: Approval, user: User, *, by: By, at: datetime) -> Approval:
-    row.taken_by, row.taken_until = user, at + TAKEN_FOR
-    row.save(update_fields=["taken_by", "taken_until"])
-    _record("approval.taken", row, by=by, at=at)
-    return row
+def _recorder(by: By, at: datetime) -> in_hand.Record:
+    return lambda what, row: _record(f"approval.{what}", row, by=by, at=at)
 
 
 def _lock(pk: int) -> Approval:

@@ -18,6 +18,7 @@ from django.db.models import Model
 
 from backoffice import events, keys
 from backoffice.errors import DomainError, InvalidInput
+from backoffice.in_hand import TakenBySomebody
 from backoffice.models import User
 from backoffice.wake import wake
 from backoffice.who import By
@@ -29,7 +30,6 @@ from compliance.approval_votes import (
     ContentChanged,
     NotYourRole,
     OwnRequest,
-    TakenBySomebody,
     check_may_vote,
     let_go,
     take,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce
 
 from compliance.models import Activity, Client, MonitoringRule, Movement
 
@@ -59,14 +60,30 @@ class Case:
 
 def level_since(client: Client) -> datetime:
     """Since when a client has their KYC level; one question."""
-    since = client.opened_at
-    for level, begun in client.history.order_by("-history_date", "-history_id").values_list(
-        "kyc_level", "history_date"
-    ):
-        if level != client.kyc_level:
-            return since
-        since = begun
-    return client.opened_at
+    rows = Client.objects.annotate(since=level_since_column("pk")).values_list("since", flat=True)
+    found: datetime = rows.get(pk=client.pk)
+    return found
+
+
+def level_since_column(client: str) -> Any:
+    """Since when the client of a row has their KYC level: by their history, or since they are one where it never changed.
+
+    `client` is how the row names the client (`client`; of a client's own row `pk`).
+    """
+    field = "" if client == "pk" else f"{client}__"
+    rows = Client.history.filter(id=OuterRef(client)).order_by()
+    changed = rows.exclude(kyc_level=OuterRef(f"{field}kyc_level"))
+    other = Client.history.filter(id=OuterRef("id")).exclude(
+        kyc_level=OuterRef(OuterRef(f"{field}kyc_level"))
+    )
+    since = (
+        rows.alias(last_other=Coalesce(Subquery(other.order_by("-history_id").values("history_id")[:1]), 0))
+        .filter(history_id__gt=F("last_other"))
+        .order_by("history_id")
+    )
+    return Case(
+        When(Exists(changed), then=Subquery(since.values("history_date")[:1])), default=F(f"{field}opened_at")
+    )
 
 
 def came_true(rule: MonitoringRule, case: Case) -> str:

@@ -6,6 +6,7 @@ transaction of its own, then the file is written. Whoever finds it half done goe
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,12 +17,19 @@ from backoffice import events, metrics
 from backoffice.errors import DomainError, MoveNotAllowed
 from backoffice.wake import wake, wake_swept
 from backoffice.who import By
-from ledger import pain001, payments
+from ledger import pain001, pain002, payments
 from ledger.models import Payment, PaymentBatch
 
 State = PaymentBatch.State
 BY: Final = By.system("batches")
 Clock = Callable[[], datetime]
+
+
+class OtherFile(DomainError):
+    """The report is about a file that we did not send."""
+
+    code = "OTHER_FILE"
+    field = "file"
 
 
 class BatchEmpty(DomainError):
@@ -99,6 +107,60 @@ def mark_sent(batch: PaymentBatch, *, by: By, at: datetime) -> PaymentBatch:
         for one in row.payments.filter(state=Payment.State.SENDING).order_by("id"):
             payments.taken(one, "", by=by, at=at)
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a status report came to: about which file, how many payments were rejected, how many taken, and which of them
+    the bank says no to though they are known to have been paid: those are left alone.
+    """
+
+    batch: PaymentBatch
+    rejected: int
+    taken: int
+    contradicted: tuple[str, ...] = ()
+
+
+@metrics.verb("batch.report")
+def take_report(content: bytes, *, by: By, at: datetime) -> Reported:
+    """Read a bank's pain.002 about one of our files: what it rejects has failed, what it takes is with the bank.
+
+    A report confirms nothing: only a statement shows that money left. A file that the bank tells of was sent, whether
+    somebody said so or not. The same report again changes nothing. All of it happens or nothing; locks the batch, then
+    each withdrawal and payment.
+
+    :raises FileTooLarge, FileBroken, FileForbidden, FileUnknown: if it cannot be read. :raises OtherFile: if it is not
+        about a file of ours. :raises MoveNotAllowed: if the file was not sealed yet.
+    """
+    report = pain002.read(content)
+    with transaction.atomic():
+        found = PaymentBatch.objects.filter(message_id=report.message_id).first()
+        if found is None:
+            raise OtherFile(f"We sent no file called “{report.message_id[:35]}”.")
+        row = _locked(found)
+        if row.state in (State.OPEN, State.SEALING):
+            raise MoveNotAllowed(f"The batch is: {row.get_state_display().lower()}.")
+        row = mark_sent(row, by=by, at=at)
+        rejected, taken, contradicted = 0, 0, []
+        for one in row.payments.order_by("withdrawal_id"):
+            said = report.of(one.end_to_end_id)
+            if said.is_taken:
+                taken += 1
+            if not said.is_rejected:
+                continue
+            if one.state in (Payment.State.CONFIRMED, Payment.State.RETURNED):
+                contradicted.append(one.end_to_end_id)
+                continue
+            payments.fail(
+                one, code=said.code or "RJCT", message=said.text or "The bank rejected it.", by=by, at=at
+            )
+            rejected += 1
+        events.record(
+            "batch.reported", subject_type="payment_batch", subject_id=row.uuid, by=by, at=at,
+            payload={"rejected": rejected, "taken": taken, "contradicted": len(contradicted),
+                     "sha256": hashlib.sha256(content).hexdigest()},
+        )  # fmt: skip
+    return Reported(row, rejected, taken, tuple(contradicted))
 
 
 def close_done(*, at: datetime) -> int:

@@ -1,16 +1,16 @@
 """Withdrawals in the approval engine: what is agreed to, what an approver should know, and what follows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from backoffice.who import By
 from compliance.approval_kinds import Content, Kind
-from compliance.conditions import level_since
+from compliance.conditions import level_since_column
 from compliance.models import Approval
 from ledger import payments, withdrawals
 from ledger.models import Deposit, Withdrawal
@@ -27,11 +27,10 @@ class WithdrawalKind(Kind[Withdrawal]):
     label = "Withdrawal"
     permission = "ledger.approve_withdrawal"
     model = Withdrawal
+    related = ("client", "beneficiary", "currency")
 
     def subject_of(self, approval: Approval, *, lock: bool = False) -> Withdrawal:
-        row = Withdrawal.objects.select_related("client", "beneficiary", "currency").get(
-            uuid=approval.subject_id
-        )
+        row = super().subject_of(approval)
         return withdrawals.locked(row.pk) if lock else row
 
     def title(self, subject: Withdrawal) -> str:
@@ -61,43 +60,43 @@ class WithdrawalKind(Kind[Withdrawal]):
 
         return preview([payments.draft_of(subject)])
 
+    def known(self, rows: Any) -> Any:
+        """How many were paid and are open, when money last came, and since when the KYC level is what it is."""
+        mine = Withdrawal.objects.filter(client=OuterRef("client")).order_by().values("client")
+        came = Deposit.objects.filter(client=OuterRef("client"), state=Deposit.State.COMPLETED)
+        return rows.annotate(
+            paid_before=Subquery(mine.filter(state=State.PAID).annotate(many=Count("pk")).values("many")),
+            open_now=Subquery(
+                mine.exclude(state__in=[*Withdrawal.FINAL, State.PAID])
+                .annotate(many=Count("pk"))
+                .values("many")
+            ),
+            deposited_at=Subquery(came.order_by("-completed_at").values("completed_at")[:1]),
+            level_since=level_since_column("client"),
+        )
+
     def facts(self, subjects: Iterable[Withdrawal]) -> dict[Withdrawal, list[str]]:
-        """Two questions for all of them, and one for each client's KYC."""
-        rows = list(subjects)
-        clients = {row.client_id for row in rows}
-        counts = {
-            found["client_id"]: found
-            for found in Withdrawal.objects.filter(client__in=clients).values("client_id").annotate(
-                paid=Count("pk", filter=Q(state=State.PAID)), open=Count("pk", filter=~Q(state__in=[*Withdrawal.FINAL, State.PAID]))
-            )
-        }  # fmt: skip
-        latest = dict(
-            Deposit.objects.filter(client__in=clients, state=Deposit.State.COMPLETED)
-            .order_by("client_id", "completed_at").values_list("client_id", "completed_at")
-        )  # fmt: skip
-        return {
-            row: self._facts(row, counts.get(row.client_id, {}), latest.get(row.client_id)) for row in rows
-        }
+        """All of it comes with the rows: no question more."""
+        return {row: list(_facts(row)) for row in subjects}
 
     def url(self, subject: Withdrawal) -> str:
         return reverse("admin:ledger_withdrawal_change", args=[subject.pk])
 
-    def _facts(self, row: Withdrawal, counts: Mapping[str, Any], deposited: datetime | None) -> list[str]:
-        at, found = row.requested_at, []
-        if at - row.beneficiary.added_at < NEW:
-            found.append(f"beneficiary {_days(at - row.beneficiary.added_at)} old")
-        since = level_since(row.client)
-        if row.client.kyc_level == 0:
-            found.append("no KYC")
-        elif at - since < NEW:
-            found.append(f"KYC {_days(at - since)} old")
-        if not counts.get("paid"):
-            found.append("first withdrawal")
-        if counts.get("open", 0) > 1:
-            found.append(f"{counts['open'] - 1} other open")
-        if deposited is not None and timedelta(0) <= at - deposited < timedelta(days=2):
-            found.append(f"deposited {_days(at - deposited)} before")
-        return found
+
+def _facts(row: Any) -> Iterable[str]:
+    at: datetime = row.requested_at
+    if at - row.beneficiary.added_at < NEW:
+        yield f"beneficiary {_days(at - row.beneficiary.added_at)} old"
+    if row.client.kyc_level == 0:
+        yield "no KYC"
+    elif at - row.level_since < NEW:
+        yield f"KYC {_days(at - row.level_since)} old"
+    if not row.paid_before:
+        yield "first withdrawal"
+    if (row.open_now or 0) > 1:
+        yield f"{row.open_now - 1} other open"
+    if row.deposited_at is not None and timedelta(0) <= at - row.deposited_at < timedelta(days=2):
+        yield f"deposited {_days(at - row.deposited_at)} before"
 
 
 def _days(length: timedelta) -> str:

@@ -176,6 +176,7 @@ def of_user(user: User, public_id: UUID) -> Withdrawal:
 
 
 def of_pk(pk: int) -> Withdrawal:
+    """The withdrawal as it is now, with what its pages and answers read. One question."""
     found: Withdrawal = _whole().get(pk=pk)
     return found
 

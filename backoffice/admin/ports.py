@@ -30,7 +30,7 @@ GROUPS: Final = (
 class Entry:
     """A line of the sidebar. `count` says how many wait there for this person; 0 shows nothing.
 
-    Without a permission all staff have it, and its page shows each what they may see.
+    Without a permission all staff have it, and its page shows each what they may see. `queue` is the tab it opens.
     """
 
     group: str
@@ -40,6 +40,7 @@ class Entry:
     permission: str
     count: Callable[[HttpRequest], int] | None = None
     tone: str = "warning"
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

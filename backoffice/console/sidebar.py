@@ -12,6 +12,7 @@ from backoffice.configuration import configuration
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's structure of groups and items. A group without an entry for this reader does not appear."""
     home = reverse("admin:index")
+    under: dict[int, str] = {}
     groups: dict[str, list[dict[str, Any]]] = {
         "": [{"title": "Home", "icon": "home", "link": home, "active": request.path == home}]
     }
@@ -22,13 +23,21 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         item: dict[str, Any] = {
             "title": entry.title, "icon": entry.icon, "link": link, "active": False,
         }  # fmt: skip
+        under[id(item)] = link
+        if entry.queue:
+            item["link"] = f"{link}?queue={entry.queue}"
         if entry.count is not None and (count := entry.count(request)):
             item |= {"badge": f"{count:,}", "badge_variant": entry.tone}
         groups.setdefault(entry.group, []).append(item)
     # Of the addresses this page lies under, the longest is where the reader is.
-    here = [item for items in groups.values() for item in items if request.path.startswith(item["link"])]
-    if request.path != home and (here := [item for item in here if item["link"] != home]):
-        max(here, key=lambda item: len(item["link"]))["active"] = True
+    here = [
+        item
+        for items in groups.values()
+        for item in items
+        if request.path.startswith(under.get(id(item), "\0"))
+    ]
+    if request.path != home and here:
+        max(here, key=lambda item: len(under[id(item)]))["active"] = True
     return [{"title": name, "items": groups[name]} for name in GROUPS if name in groups]
 
 

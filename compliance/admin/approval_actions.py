@@ -18,9 +18,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 
 from backoffice.admin import show
 from backoffice.admin.actions import DialogForm, Done, ReasonForm, dialog_action
-from backoffice.admin.base import url_of
 from backoffice.admin.many import Results, each
-from backoffice.errors import NotFound
+from backoffice.admin.taking import take_actions
 from backoffice.who import By
 from compliance import approval_kinds, approvals
 from compliance.admin.approval_rows import dress, money
@@ -139,34 +138,10 @@ class TakeForm(DialogForm):
     check = VoteForm.check
 
 
-@dialog_action(
-    TakeForm, title="Take in hand", button="Take it", permission=PERMISSION, icon="front_hand",
-    applies=lambda row: _is_open(row) and not row.is_taken(timezone.now()),
-    description="For 15 minutes nobody else works on it; then it is free again by itself.",
+taking = take_actions(
+    permission=PERMISSION, take=approvals.take, let_go=approvals.let_go, take_next=approvals.take_next, waits=_is_open,
+    form=TakeForm,
 )  # fmt: skip
-def take_this(admin: Any, request: HttpRequest, row: Approval, form: Any) -> str:
-    approvals.take(row, by=_by(request), at=timezone.now())
-    return "It is in your hands for 15 minutes."
-
-
-@dialog_action(
-    DialogForm, title="Let go", button="Let it go", permission=PERMISSION, icon="back_hand",
-    applies=lambda row: row.is_taken(timezone.now()), description="Others may work on it again.",
-)  # fmt: skip
-def let_this_go(admin: Any, request: HttpRequest, row: Approval, form: Any) -> str:
-    approvals.let_go(row, by=_by(request), at=timezone.now())
-    return "It is in nobody's hands."
-
-
-@dialog_action(
-    DialogForm, title="Take next", button="Take the next one", permission=PERMISSION, icon="skip_next",
-    description="The oldest that waits for you and is in nobody's hands becomes yours for 15 minutes, and opens.",
-)  # fmt: skip
-def take_next_one(admin: Any, request: HttpRequest, row: None, form: Any) -> Done:
-    taken = approvals.take_next(by=_by(request), at=timezone.now())
-    if taken is None:
-        raise NotFound("Nothing waits for you.")
-    return Done("It is in your hands for 15 minutes.", url_of(taken))
 
 
 class SeveralForm(DialogForm):

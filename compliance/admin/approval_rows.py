@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from backoffice.admin import show
+from backoffice.admin.taking import in_hand
 from compliance import approval_kinds
 from compliance.models import Approval, Vote
 
@@ -75,11 +76,7 @@ def next_step(row: Approval, now: datetime) -> str:
         return row.why
     more = row.needed - row.agreed_shown  # type: ignore[attr-defined]
     who = f"1 more{_of(row)} must agree" if more == 1 else f"{more} more{_of(row)} must agree"
-    hand = (
-        f"In hand with {row.taken_by}, {show.span((row.taken_until - now).total_seconds())} left. "
-        if row.taken_until and row.is_taken(now)
-        else ""
-    )
+    hand = f"{taken} " if (taken := in_hand(row)) else ""
     if row.expires_at <= now:
         return f"{hand}Its time is over; it ends within a minute."
     return f"{hand}{who}; it ends by itself {show.ago(row.expires_at, now)}."

@@ -86,9 +86,9 @@ class ApprovalAdmin(ReadOnlyAdmin):
         "exactly what is shown. A thing in somebody's hands is theirs for 15 minutes."
     )
     empty_text = "Nothing waits here. What needs a second pair of eyes appears by itself, oldest first."
-    take_next_one, approve_several = approval_actions.take_next_one, approval_actions.approve_several
+    take_next_one, approve_several = approval_actions.taking.take_next, approval_actions.approve_several
     approve_this, reject_this = approval_actions.approve_this, approval_actions.reject_this
-    take_this, let_this_go = approval_actions.take_this, approval_actions.let_this_go
+    take_this, let_this_go = approval_actions.taking.take, approval_actions.taking.let_go
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         return (

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from backoffice.database import AmountField, PublicIdModel
+from backoffice.in_hand import InHand, InHandQuerySet
 from backoffice.models import Currency, HistoricalModel, User
 from backoffice.patience import Patience, late
 from compliance.models.clients import Client, desks_of
@@ -67,7 +68,7 @@ class ApprovalPolicy(HistoricalModel):
         return f"{self.kind} from {amount} {self.currency_id or 'of any currency'}: {many}"
 
 
-class ApprovalQuerySet(models.QuerySet["Approval"]):
+class ApprovalQuerySet(InHandQuerySet["Approval"]):
     """Reads of approvals."""
 
     def visible_to(self, staff: User) -> "ApprovalQuerySet":
@@ -87,16 +88,6 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         """Everything that was asked about one thing, oldest first."""
         return self.filter(kind=kind, subject_id=subject_id).order_by("id")
 
-    def taken_by(self, staff: User, at: datetime) -> "ApprovalQuerySet":
-        return self.filter(state=Approval.State.OPEN, taken_by=staff, taken_until__gt=at)
-
-    def free(self, at: datetime, *, but: User | None = None) -> "ApprovalQuerySet":
-        """Open, and in nobody's hands, or in nobody's but this person's."""
-        free = Q(taken_until__isnull=True) | Q(taken_until__lte=at)
-        if but is not None:
-            free |= Q(taken_by=but)
-        return self.filter(free, state=Approval.State.OPEN)
-
     def due(self, at: datetime) -> "ApprovalQuerySet":
         """What ran out of its time."""
         return self.filter(state__in=Approval.WAITING, expires_at__lte=at).order_by("expires_at", "id")
@@ -105,7 +96,7 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         return self.filter(late(Approval, at))
 
 
-class Approval(PublicIdModel):
+class Approval(PublicIdModel, InHand):
     """One thing somebody asked for that others must agree to: what it was when they asked, and how it ended.
 
     What is agreed to is the content whose hash stands here; what the thing is called and holds never changes.
@@ -157,9 +148,6 @@ class Approval(PublicIdModel):
     # Why it ended as it did, where it was not simply done: a refusal's code and message, or somebody's reason.
     code = models.CharField(max_length=64, blank=True)
     message = models.CharField(max_length=500, blank=True)
-    taken_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
-    taken_until = models.DateTimeField(null=True)
-
     objects = ApprovalQuerySet.as_manager()
 
     class Meta:
@@ -218,10 +206,6 @@ class Approval(PublicIdModel):
                 return "Nobody decided in time."
             case _:
                 return f"It was agreed to, and could not be done: {self.message or self.code}"
-
-    def is_taken(self, at: datetime) -> bool:
-        """Whether somebody has it in hand; that ends by itself."""
-        return self.state == self.State.OPEN and self.taken_until is not None and self.taken_until > at
 
     def __str__(self) -> str:
         return self.title

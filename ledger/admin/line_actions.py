@@ -10,6 +10,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show
 from backoffice.admin.actions import ReasonForm, dialog_action
+from backoffice.admin.taking import take_actions
 from backoffice.who import By
 from compliance.models import Client
 from ledger import references
@@ -269,6 +270,12 @@ def _clients(request: HttpRequest, term: str) -> Any:
     except ValueError:
         rows = Client.objects.named(term)
     return ports.visible(request.user, rows)
+
+
+taking = take_actions(
+    permission=PERMISSION, take=suspense.take, let_go=suspense.let_go, take_next=suspense.take_next,
+    waits=lambda row: row.state in BankLine.WAITING,
+)  # fmt: skip
 
 
 def _by(request: HttpRequest) -> By:

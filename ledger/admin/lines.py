@@ -17,6 +17,7 @@ from backoffice.admin.filters import choice_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Card, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.record import Record, Tab
+from backoffice.admin.taking import in_hand
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late, late
 from ledger.admin.line_actions import (
@@ -27,6 +28,7 @@ from ledger.admin.line_actions import (
     keep_line,
     line_was_sent_back,
     send_line_back,
+    taking,
 )
 from ledger.admin.shown import entries_text
 from ledger.bank.numbers import masked
@@ -58,9 +60,18 @@ def _overdue(rows: Any, at: datetime) -> QuerySet[BankLine]:
     return rows.filter(late(BankLine, at))  # type: ignore[no-any-return]
 
 
+def queues(request: HttpRequest) -> Any:
+    """Mine: what I have in hand; the others by what is to be decided."""
+
+    def mine(rows: Any, at: datetime) -> QuerySet[BankLine]:
+        return rows.waiting().taken_by(request.user, at)  # type: ignore[no-any-return]
+
+    return {"mine": mine, **QUEUES}
+
+
 QUEUES = {"suspense": _suspense, "to_return": _to_return, "out": _out, "overdue": _overdue}
 TITLES = {
-    "suspense": "In suspense", "to_return": "To be sent back", "out": "Money out, not explained", "overdue": "Overdue", "": "All",
+    "mine": "Mine", "suspense": "In suspense", "to_return": "To be sent back", "out": "Money out, not explained", "overdue": "Overdue", "": "All",
 }  # fmt: skip
 
 
@@ -68,13 +79,13 @@ TITLES = {
 class BankLineAdmin(ReadOnlyAdmin):
     list_display = ("age", "who", "text_shown", "value", "account", "state_shown", "why_shown")
     list_display_links = ("text_shown",)
-    list_select_related = ("bank_account__currency",)
-    record_related = ("bank_account__currency", "deposit__client", "entry", "settled_by")
+    list_select_related = ("bank_account__currency", "taken_by")
+    record_related = ("bank_account__currency", "deposit__client", "entry", "settled_by", "taken_by")
     ordering = ("-id",)
     search_fields = ("end_to_end_id",)
     search_help_text = "End-to-end id or the bank's id, to the letter"
     list_filter = (
-        queue_filter(QUEUES),
+        queue_filter(queues),
         choice_filter("state", "state", State.choices),
         rows_filter("bank_account", "bank account", lambda request: BankAccount.objects.order_by("name")),
         choice_filter("direction", "direction", Fee.Direction.choices),
@@ -88,7 +99,11 @@ class BankLineAdmin(ReadOnlyAdmin):
         "keep_line",
         "line_was_sent_back",
         "book_bank_fee",
+        "take_line",
+        "let_line_go",
     )
+    actions_list = ("take_next_line",)
+    take_line, let_line_go, take_next_line = taking.take, taking.let_go, taking.take_next
     assign_to_deposit, assign_to_client = assign_to_deposit, assign_to_client
     claim_line, book_bank_fee = claim_line, book_bank_fee
     send_line_back, keep_line, line_was_sent_back = send_line_back, keep_line, line_was_sent_back
@@ -97,8 +112,9 @@ class BankLineAdmin(ReadOnlyAdmin):
 
     def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
         chosen, url = request.GET.get("queue", ""), reverse(LIST)
+        held: Any = ports.visible(request.user, BankLine.objects.waiting())
         counts = {
-            "suspense": tally(request, LINE, State.SUSPENSE).many, "to_return": tally(request, LINE, State.TO_RETURN).many,
+            "mine": held.taken_by(request.user, timezone.now()).count(), "suspense": tally(request, LINE, State.SUSPENSE).many, "to_return": tally(request, LINE, State.TO_RETURN).many,
             "out": tally(request, LINE, State.UNMATCHED_OUT).many, "overdue": tally(request, LINE).late,
         }  # fmt: skip
         return [
@@ -143,7 +159,8 @@ class BankLineAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: BankLine) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        said = f"{in_hand(row)} {row.why}".strip()
+        return format_html('<span class="c-why-cell" title="{}">{}</span>', said, said)
 
     def record(self, request: HttpRequest, row: BankLine) -> Record:
         """What the bank says of it, who it may be for, and what became of it."""
@@ -151,7 +168,7 @@ class BankLineAdmin(ReadOnlyAdmin):
             title=f"{'From' if row.direction == Fee.Direction.IN else 'To'} {row.counterparty or 'somebody unnamed'}",
             badge=badge(row),
             amount=money(row),
-            why=row.why,
+            why=f"{in_hand(row)} {row.why}".strip(),
             facts=[
                 ("What does the bank say?", [
                     ("Text", row.text), ("From or to", row.counterparty), ("Account there", masked(row.counterparty_iban or "")),
@@ -232,7 +249,9 @@ def _card(request: HttpRequest) -> Any:
 
 ports.sidebar.register(
     "suspense",
-    SidebarEntry("Payments", "Suspense", LIST, "help_center", "ledger.view_bankline", _waiting),
+    SidebarEntry(
+        "Payments", "Suspense", LIST, "help_center", "ledger.view_bankline", _waiting, queue="suspense"
+    ),
     order=20,
 )
 ports.unfinished.register(
@@ -246,6 +265,9 @@ ports.subjects.register(
 ports.clients_of.register(LINE, lambda row: [row.deposit.client.uuid] if row.deposit is not None else [])
 for _name, _words in {
     "bank_line.assigned": "Assigned and credited",
+    "bank_line.taken": "Taken in hand",
+    "bank_line.let_go": "Let go",
+    "bank_line.sent_back": "Sent back",
     "bank_line.to_return": "Marked to be sent back",
     "bank_line.kept": "Not sent back after all",
     "bank_line.paid": "Explained by a payment of ours",

@@ -10,19 +10,22 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
 
+from backoffice import access
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import DialogForm, dialog_action
+from backoffice.admin.actions import DialogForm, Done, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
 from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
+from backoffice.models import User
 from backoffice.patience import is_late
 from backoffice.who import By
-from ledger import batches, payments
+from ledger import batches, pain002, payments
+from ledger.bank.lines import FileTooLarge
 from ledger.models import Payment, PaymentBatch, WithdrawalRoute
 
 BATCH, PAYMENT = PaymentBatch._meta.label_lower, Payment._meta.label_lower
@@ -75,6 +78,36 @@ def mark_batch_sent(admin: Any, request: HttpRequest, row: PaymentBatch, form: A
     return "With the bank. Its statement or status report says what became of each payment."
 
 
+class ReportForm(DialogForm):
+    """The bank's file."""
+
+    file = forms.FileField(
+        widget=UnfoldAdminFileFieldWidget,
+        help_text="pain.002 (XML), 5 MB at most. It names the file that it is about.",
+    )
+    field_order = ("file", "key")
+
+
+@dialog_action(
+    ReportForm,
+    title="Upload a status report",
+    button="Read it and do what it says",
+    description="What the bank rejects has failed, and the money is in the wallets again. What it took stays with the bank until "
+    "a statement shows that it left.",
+    permission="ledger.send_batch",
+    icon="upload_file",
+)
+def upload_report(admin: Any, request: HttpRequest, row: None, form: Any) -> Done:
+    file = form.cleaned_data["file"]
+    if file.size > pain002.MOST_BYTES:
+        raise FileTooLarge(f"At most {pain002.MOST_BYTES // 2**20} MB are taken in.", field="file")
+    done = batches.take_report(file.read(), by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
+    said = f"{done.rejected:,} rejected, {done.taken:,} taken by the bank."
+    if done.contradicted:
+        said += f" It also says no to {len(done.contradicted):,} known to have been paid; ask the bank: {', '.join(done.contradicted[:3])}."
+    return Done(said, url_of(done.batch))
+
+
 @admin.register(PaymentBatch)
 class PaymentBatchAdmin(ReadOnlyAdmin):
     list_display = ("day", "message", "bank_account", "many", "total", "state_shown", "why_shown")
@@ -85,6 +118,8 @@ class PaymentBatchAdmin(ReadOnlyAdmin):
     list_filter = (choice_filter("state", "state", Batch.choices),)
     subject_type = "payment_batch"
     actions_detail = ("seal_batch", "mark_batch_sent")
+    actions_list = ("upload_report",)
+    upload_report = upload_report
     seal_batch, mark_batch_sent = seal_batch, mark_batch_sent
     list_intro = "Files of payments for the bank: one takes payments at a time, is sealed, taken to the bank, and told of by its statement."
     empty_text = "No batch yet. The first withdrawal by bank transfer that is agreed to opens one."
@@ -102,6 +137,9 @@ class PaymentBatchAdmin(ReadOnlyAdmin):
         row = self.get_object(request, str(pk))
         if row is None or not row.file:
             raise Http404("There is no such file.")
+        clients = list(row.payments.values_list("withdrawal__client__uuid", flat=True).distinct())
+        assert isinstance(request.user, User)
+        access.note(request.user, clients, "record", BATCH, str(row.pk), at=timezone.now())
         answer = HttpResponse(row.file.encode(), content_type="application/xml")
         answer["Content-Disposition"] = f'attachment; filename="{row.message_id}.xml"'
         return answer

@@ -12,8 +12,9 @@ from typing import Final
 from django.db import transaction
 from django.db.models import QuerySet
 
-from backoffice import events, keys, metrics
+from backoffice import events, in_hand, keys, metrics
 from backoffice.errors import DomainError, InvalidInput, MoveNotAllowed
+from backoffice.models import User
 from backoffice.who import By
 from compliance.models import Client
 from ledger import deposits, journal
@@ -195,6 +196,47 @@ def book_fee(line: BankLine, *, by: By, at: datetime, reason: str = "") -> BankL
         )  # fmt: skip
 
 
+def take(line: BankLine, *, by: By, at: datetime) -> BankLine:
+    """Take it in hand for 15 minutes: until then nobody else decides about it. Locks the line.
+
+    :raises MoveNotAllowed: if nothing is to be decided about it. :raises TakenBySomebody: if another person has it.
+    """
+    with transaction.atomic():
+        row = locked(line)
+        if row.state not in BankLine.WAITING:
+            raise MoveNotAllowed(f"The line is: {row.get_state_display().lower()}.", field="line")
+        return in_hand.take(row, _person(by), record=_recorder(by, at), at=at)
+
+
+def take_next(state: str = State.SUSPENSE, *, by: By, at: datetime) -> BankLine | None:
+    """Take the oldest in this state that is in nobody's hands; what the person has in hand already comes first.
+
+    Two who ask at once get two. None: nothing waits.
+    """
+    user = _person(by)
+    rows = BankLine.objects.visible_to(user).filter(state=state).select_related("bank_account__currency")
+    found: BankLine | None = in_hand.take_next(rows, user, record=_recorder(by, at), at=at)
+    return found
+
+
+def let_go(line: BankLine, *, by: By, at: datetime) -> BankLine:
+    """Have it no longer in hand. What is not taken stays so. Locks the line.
+
+    :raises TakenBySomebody: if another person has it.
+    """
+    with transaction.atomic():
+        return in_hand.let_go(locked(line), _person(by), record=_recorder(by, at), at=at)
+
+
+def _person(by: By) -> User:
+    found: User = User.objects.get(pk=by.user_id, kind=User.Kind.STAFF, is_active=True)
+    return found
+
+
+def _recorder(by: By, at: datetime) -> in_hand.Record:
+    return lambda what, row: _record(f"bank_line.{what}", row, by=by, at=at)
+
+
 def candidates_of(
     line: BankLine, *, among: QuerySet[Deposit] | None = None
 ) -> list[tuple[Candidate, Deposit]]:
@@ -246,9 +288,9 @@ def may_move_to(state: str) -> Callable[[BankLine], bool]:
 def locked(line: BankLine) -> BankLine:
     """The line under its row lock, with what its verbs read."""
     rows = BankLine.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related("bank_account__currency", "settled_by", "deposit__client", "statement").get(
-        pk=line.pk
-    )
+    return rows.select_related(
+        "bank_account__currency", "settled_by", "deposit__client", "statement", "taken_by"
+    ).get(pk=line.pk)
 
 
 def _deposit_for(row: BankLine, to: Deposit | Client, *, by: By, at: datetime) -> Deposit:
@@ -296,15 +338,23 @@ def _move(
     reason: str = "",
     deposit: Deposit | None = None,
 ) -> BankLine:
+    in_hand.check_free(row, by.user_id, at=at)
     row.state, row.changed_at = state, at
+    row.taken_by = row.taken_until = None
     row.save()
+    _record(event, row, by=by, at=at, reason=reason, deposit=deposit)
+    return row
+
+
+def _record(
+    event: str, row: BankLine, *, by: By, at: datetime, reason: str = "", deposit: Deposit | None = None
+) -> None:
     payload: dict[str, str | Decimal] = {
         "amount": row.amount,
         "currency": row.bank_account.currency_id,
-        "state": state,
+        "state": row.state,
     }
     events.record(
         event, subject_type=SUBJECT, subject_id=row.uuid, client_id=deposit.client.uuid if deposit else None, by=by,
         at=at, reason=reason, payload=payload | ({"deposit": str(deposit.uuid)} if deposit else {}),
     )  # fmt: skip
-    return row

@@ -269,6 +269,22 @@ class Migration(migrations.Migration):
             model_name='withdrawalroute',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('bank_account__isnull', False), ('method', 'bank')), models.Q(('method', 'bank'), _negated=True), _connector='OR'), name='withdrawal_route_bank_pays_from'),
         ),
+        migrations.AddField(
+            model_name="bankline",
+            name="taken_by",
+            field=models.ForeignKey(blank=True, null=True, on_delete=models.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name="bankline", name="taken_until", field=models.DateTimeField(blank=True, null=True)
+        ),
+        migrations.AddConstraint(
+            model_name="bankline",
+            constraint=models.CheckConstraint(
+                condition=models.Q(taken_by__isnull=True, taken_until__isnull=True)
+                | models.Q(taken_by__isnull=False, taken_until__isnull=False),
+                name="bank_line_taken_until",
+            ),
+        ),
         migrations.AlterField(
             model_name="bankline",
             name="settled_by",

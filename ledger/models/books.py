@@ -362,7 +362,7 @@ class Hold(PublicIdModel):
         return "Resolved; nothing is set aside by it any more."
 
     def __str__(self) -> str:
-        return f"{self.purpose} {self.amount:f} ({self.state})"
+        return f"{self.purpose} {self.amount.normalize():f} ({self.state})"
 
 
 AccountRef = Account | int

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from backoffice.database import AmountField, PublicIdModel
+from backoffice.in_hand import InHand, InHandQuerySet
 from backoffice.models import User
 from backoffice.patience import Patience
 from backoffice.secrets import EncryptedField
@@ -95,7 +96,7 @@ class BankStatement(PublicIdModel):
         return f"{self.bank_account} · {self.number or self.file_name}"
 
 
-class BankLineQuerySet(models.QuerySet["BankLine"]):
+class BankLineQuerySet(InHandQuerySet["BankLine"]):
     """Reads of bank lines."""
 
     def visible_to(self, staff: User) -> "BankLineQuerySet":
@@ -105,11 +106,15 @@ class BankLineQuerySet(models.QuerySet["BankLine"]):
             return self
         return self.filter(Q(deposit__isnull=True) | Q(deposit__client__desk__in=desks))
 
+    def waiting(self) -> "BankLineQuerySet":
+        """What somebody has to decide about."""
+        return self.filter(state__in=BankLine.WAITING)
+
     def in_suspense(self) -> "BankLineQuerySet":
         return self.filter(state=BankLine.State.SUSPENSE)
 
 
-class BankLine(PublicIdModel):
+class BankLine(PublicIdModel, InHand):
     """One movement on a bank account of ours, as the bank tells it. It is booked once, whatever files it is in."""
 
     class State(models.TextChoices):
@@ -135,6 +140,7 @@ class BankLine(PublicIdModel):
     # A line comes into the world in one of these.
     BORN: Final = (State.MATCHED, State.SUSPENSE, State.UNMATCHED_OUT)
     FINAL: Final = frozenset({State.ASSIGNED, State.RETURNED, State.MATCHED, State.PAID, State.BANK_FEE})
+    WAITING: Final = (State.SUSPENSE, State.TO_RETURN, State.UNMATCHED_OUT)
     PATIENCE: Final = {
         State.SUSPENSE: Patience(timedelta(days=1), "imported_at", "Payments desk"),
         State.TO_RETURN: Patience(timedelta(days=2), "changed_at", "Payments desk"),
@@ -177,6 +183,11 @@ class BankLine(PublicIdModel):
         ]
         constraints = [
             models.UniqueConstraint(fields=["bank_account", "fingerprint"], name="bank_line_once"),
+            models.CheckConstraint(
+                condition=Q(taken_by__isnull=True, taken_until__isnull=True)
+                | Q(taken_by__isnull=False, taken_until__isnull=False),
+                name="bank_line_taken_until",
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="bank_line_amount_above_zero"),
             models.CheckConstraint(
                 condition=Q(state__in=["matched", "assigned"], deposit__isnull=False)

@@ -165,15 +165,17 @@ class Withdrawal(PublicIdModel):
 
     MOVES: Final = {
         State.BLOCKED: {State.WAITING, State.REJECTED, State.CANCELLED},
-        State.WAITING: {State.APPROVED, State.BLOCKED, State.REJECTED, State.CANCELLED},
+        State.WAITING: {State.APPROVED, State.REJECTED, State.CANCELLED},
         State.APPROVED: {State.PAYING, State.FAILED, State.CANCELLED},
-        State.PAYING: {State.PAID, State.FAILED, State.APPROVED},
+        State.PAYING: {State.PAID, State.FAILED},
         State.PAID: {State.RETURNED},
         State.RETURNED: set(),
         State.FAILED: set(),
         State.REJECTED: set(),
         State.CANCELLED: set(),
     }
+    # It comes into the world in one of these.
+    BORN: Final = (State.BLOCKED, State.WAITING)
     FINAL: Final = frozenset({State.RETURNED, State.FAILED, State.REJECTED, State.CANCELLED})
     # A bank may send money back long after it took it.
     RESTING: Final = frozenset({State.PAID})

@@ -100,6 +100,7 @@ def everything() -> dict[type[Model], Model]:
 
     house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
     assert house is not None
+    paid = paying.everything(opening.client)
     rows: list[Model] = [
         closing.close("real", date(2026, 10, 31), by=world.TESTER, at=now, key="closing"),
         assertions.enter(house, on=date(2026, 10, 31), amount="1.00", by=world.TESTER, at=now, key="assertion"),
@@ -118,7 +119,7 @@ def everything() -> dict[type[Model], Model]:
                               subject_pk=str(opening.client.pk)),
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
-        *paying.everything(opening.client),
+        *paid,
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
     ]  # fmt: skip
     return {type(row): row for row in rows}

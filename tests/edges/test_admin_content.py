@@ -18,7 +18,7 @@ from brokerage import connections, trades
 from brokerage.connections import LinkFacts
 from brokerage.models import Trade
 from brokerage.streams import budget
-from compliance.models import Client, Desk
+from compliance.models import Approval, Client, Desk
 from ledger.models import Account
 from tests import world
 from tests.edges import staff
@@ -60,7 +60,8 @@ def test_no_page_shows_a_secret_or_an_untidy_number():
         assert answer.status_code == 200, url
         text = answer.content.decode()
         assert not [secret for secret in secrets if secret in text], url
-        assert not re.search(r"\d\.\d*0{9}", text), f"{url} shows a number as the database keeps it"
+        untidy = re.search(r".{0,300}\d\.\d*0{9}", text)
+        assert not untidy, f"{url} shows a number as the database keeps it: {untidy[0]}"
         assert "&amp;lt;" not in text and "&amp;amp;" not in text, f"{url} shows HTML entities"
         assert "uccessfully" not in text, url
         assert "Histor" not in text.replace("historical", ""), url
@@ -99,7 +100,11 @@ def test_home_lists_and_records_ask_little_and_no_more_when_there_is_more():
         trades.settle(trade, world.outcome(), by=world.TESTER, at=world.NOW)
         world.account()
     after = {url: queries(browser, url) for url in urls}
-    worst = {url: (before[url], after[url]) for url in urls if after[url] > AT_MOST}
+    # The inbox asks a question of its own for each kind of thing that waits in it.
+    inbox = reverse("admin:compliance_approval_changelist")
+    kinds = Approval.objects.values("kind").distinct().count()
+    most = {inbox: max(AT_MOST, 10 + kinds)}
+    worst = {url: (before[url], after[url]) for url in urls if after[url] > most.get(url, AT_MOST)}
     assert not worst
     assert not {url: (before[url], after[url]) for url in urls if after[url] > before[url] + 1}
 
@@ -295,7 +300,9 @@ def test_the_parts_below_a_record_are_read_when_they_are_opened():
     browser, page = staff.of_role("Support"), staff.page(trade.client)
     first = browser.get(page).content.decode()
     titles = re.findall(r'role="tab" .*?>([^<]+)</button>', first)
-    assert titles == ["Trading accounts", "Trades", "Ledger accounts", "Limits", "Changes"]
+    assert titles == [
+        "Trading accounts", "Trades", "Ledger accounts", "Deposits", "Withdrawals", "Limits", "Changes",
+    ]  # fmt: skip
     assert trade.account.login_id in first
     assert "Rise Volatility 100 Index" in browser.get(page, {"tab": "1"}).content.decode()
     assert "trading cash USD" in browser.get(page, {"tab": "2"}).content.decode()

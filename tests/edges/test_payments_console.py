@@ -223,3 +223,28 @@ def test_lists_and_pages_of_payments_stay_within_their_queries():
         with CaptureQueriesContext(connection) as asked:
             assert browser.get(page).status_code == 200
         assert len(asked) <= 16, (page, len(asked))
+
+
+def test_a_file_of_payments_is_downloaded_by_who_may_send_it_and_that_is_written_down():
+    from backoffice.models import Access
+    from ledger import batches
+    from tests.ledger import paying
+
+    client = paying.funded("1000.00")
+    paying.nothing_is_odd()
+    paying.policy(0)
+    batch = paying.withdrawal(client, "100.00").payments.get().batch
+    url = reverse("admin:ledger_paymentbatch_file", args=[batch.pk])
+    operator = staff.of_role("Payments operator")
+    assert operator.get(url).status_code == 404, "it is not sealed yet"
+    batches.seal(batch, by=payments.BY, at=payments.NOW)
+    batches.write(batch, now=lambda: payments.NOW)
+    answer = operator.get(url)
+    batch.refresh_from_db()
+    assert (answer["Content-Type"], answer.content.decode()) == ("application/xml", batch.file)
+    assert answer["Content-Disposition"] == f'attachment; filename="{batch.message_id}.xml"'
+    assert Access.objects.filter(
+        what="record", subject="ledger.paymentbatch", subject_pk=str(batch.pk), client_id=client.uuid
+    ).exists()
+    for role in ("Support", "Auditor", "Dealing desk"):
+        assert staff.of_role(role).get(url).status_code == 403

@@ -49,6 +49,7 @@ OTHER_ADDRESSES = {
     "view_on_site",
     "app_list",
     "ledger_export",  # tests/edges/test_books_console.py
+    "ledger_paymentbatch_file",  # tests/edges/test_payments_console.py
     "auth_user_password_change",
 }
 
@@ -296,6 +297,8 @@ OWN = {
     "fundings",
     "wallets",
     "deposits",
+    "beneficiaries",
+    "withdrawals",
     "instruments",
     "trades",
     "tradingAccounts",
@@ -308,13 +311,16 @@ OWN = {
 }
 ABOUT = {
     "trade": {"id": "trade"}, "funding": {"id": "funding"}, "deposit": {"id": "deposit"},
+    "withdrawal": {"id": "withdrawal"},
     "proposal": {"input": '{{account: "{account}", symbol: "R_100", side: CALL, stake: "1.00", duration: 5}}'},
     "statement": {"client": "client", "currency": "currency"}, "wallet": {"client": "client", "currency": "currency"},
 }  # fmt: skip
 ACTS = {
     "cancelTrade": {"id": "trade"}, "sellTrade": {"id": "trade"}, "confirmAccountWithdrawal": {"id": "funding"},
     "createDeposit": {"input": '{{client: "{client}", currency: "EUR", amount: "1.00", key: "{key}"}}'},
-    "cancelDeposit": {"id": "deposit"},
+    "cancelDeposit": {"id": "deposit"}, "cancelWithdrawal": {"id": "withdrawal"}, "removeBeneficiary": {"id": "beneficiary"},
+    "addBeneficiary": {"input": '{{client: "{client}", currency: "EUR", holder: "A Name", number: "FR1420041010050500013M02606", key: "{key}"}}'},
+    "requestWithdrawal": {"input": '{{beneficiary: "{beneficiary}", amount: "20.00", key: "{key}"}}'},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},
     "unlinkDerivAccount": {"account": "account"}, "createDemoAccount": {"client": "client"},
     "fundTradingAccount": {"input": '{{account: "{account}", amount: "1.00", key: "{key}"}}'},
@@ -352,6 +358,8 @@ def objects():
         "trade": trade.uuid,
         "funding": by_name["Funding"].uuid,
         "deposit": payments.deposit(account.client).uuid,
+        "beneficiary": by_name["Beneficiary"].uuid,
+        "withdrawal": by_name["Withdrawal"].uuid,
         "account": account.uuid,
         "client": account.client.uuid,
         "currency": "EUR",
@@ -432,6 +440,9 @@ def test_owners_and_traders_are_not_denied(objects, role):
         "trades",
         "placeTrade",
         "cancelTrade",
+        "withdrawal",
+        *(("addBeneficiary", "requestWithdrawal") if role == "owner" else ()),
+        "cancelWithdrawal",
         "setDefaultAccount",
         "createDemoAccount",
     ):
