@@ -60,7 +60,7 @@ class Kind(ABC, Generic[S]):
         rows = self.known(
             self.model._default_manager.select_related(*self.related).filter(uuid__in=list(ids))
         )
-        return {row.uuid: row for row in rows}  # type: ignore[attr-defined]
+        return {row.uuid: row for row in rows}
 
     def known(self, rows: Any) -> Any:
         """The subjects with what an approver should know of each, as annotations, so that `facts` asks nothing more."""

@@ -7,7 +7,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, Subquery, Sum, When
+from django.db.models import Case as SqlCase
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
 from compliance.models import Activity, Client, MonitoringRule, Movement
@@ -81,7 +82,7 @@ def level_since_column(client: str) -> Any:
         .filter(history_id__gt=F("last_other"))
         .order_by("history_id")
     )
-    return Case(
+    return SqlCase(
         When(Exists(changed), then=Subquery(since.values("history_date")[:1])), default=F(f"{field}opened_at")
     )
 
