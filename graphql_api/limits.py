@@ -27,6 +27,8 @@ LIMITS: Final = {
     "trade": (120, 60),
     "fund": (30, 600),
     "deposit": (30, 600),
+    "quote": (60, 60),
+    "transfer": (30, 600),
     "subscribe": (600, 60),
 }
 

@@ -9,7 +9,19 @@ from strawberry.extensions import MaskErrors
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from graphql_api import account, books, brokerage, funding, grants, kernel, payments, subscriptions
+from graphql_api import (
+    account,
+    allowances,
+    balances,
+    books,
+    brokerage,
+    funding,
+    grants,
+    kernel,
+    payments,
+    subscriptions,
+    transfers,
+)
 from graphql_api.executor import Executor
 from graphql_api.preparation import Preparation
 from graphql_api.view_only import ViewOnly
@@ -19,7 +31,16 @@ FAILED = "Something failed on our side."
 
 
 @strawberry.type
-class Query(kernel.Query, account.Query, brokerage.Query, funding.Query, payments.Query, books.Query):
+class Query(
+    kernel.Query,
+    account.Query,
+    brokerage.Query,
+    funding.Query,
+    payments.Query,
+    books.Query,
+    transfers.Query,
+    allowances.Query,
+):
     """What can be asked."""
 
 
@@ -31,8 +52,14 @@ class Mutation(
     grants.Mutation,
     funding.Mutation,
     payments.Mutation,
+    transfers.Mutation,
 ):
     """What can be done."""
+
+
+@strawberry.type
+class Subscription(subscriptions.Subscription, balances.Subscription):
+    """What can be listened to."""
 
 
 def _is_ours(error: GraphQLError) -> bool:
@@ -68,7 +95,7 @@ class Schema(strawberry.Schema):
 schema = Schema(
     query=Query,
     mutation=Mutation,
-    subscription=subscriptions.Subscription,
+    subscription=Subscription,
     extensions=extensions(),
     execution_context_class=Executor,
     config=StrawberryConfig(auto_camel_case=True, batching_config=None),

@@ -213,6 +213,7 @@ for _name, _kind in {
     "deposit": Kind(Type.DEPOSIT, "Deposit"),
     "withdrawal": Kind(Type.WITHDRAWAL, "Withdrawal"),
     "transfer": Kind(Type.TRANSFER, "Transfer"),
+    "exchange": Kind(Type.TRANSFER, "Exchange"),
     "fee": Kind(Type.FEE, "Fee"),
     "adjustment": Kind(Type.ADJUSTMENT, "Adjustment"),
     "reversal": Kind(Type.ADJUSTMENT, "Correction"),

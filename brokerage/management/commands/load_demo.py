@@ -16,6 +16,7 @@ from brokerage import limits
 from brokerage.models import Instrument, TradeLimit
 from compliance import clients
 from compliance.models import Client, Desk
+from ledger import demo_transfers
 from ledger.bank import demo
 
 
@@ -51,7 +52,10 @@ class Command(BaseCommand):
             made += 1
         made += _limit_everyone(now)
         emails = [row["email"] for row in data["clients"]]
-        made += demo.load([Client.objects.get(membership__user__email=email) for email in emails], at=now)
+        people = [Client.objects.get(membership__user__email=email) for email in emails]
+        made += demo.load(people, at=now)
+        maker = User.objects.get(email__iexact=data["logins"][0]["email"])
+        made += demo_transfers.load(people, maker=By.user(maker), at=now)
         self.stdout.write(f"{made} demo records made." if made else "Demo data is there.")
 
 
