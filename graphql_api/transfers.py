@@ -122,7 +122,7 @@ class Query:
     )
     @problem_as_error
     def transfer_code(self, info: Info, client: strawberry.ID | None = None) -> str:
-        return transfer_codes.code_of(client_of(user_of(info), client), at=timezone.now())
+        return transfer_codes.code_of(client_of(user_of(info), client))
 
 
 @strawberry.type

@@ -12,8 +12,8 @@ class LedgerConfig(AppConfig):
         from backoffice.backups.verifications import verifications
         from backoffice.starting_data import starting_data
         from backoffice.state_diagrams import state_diagrams
-        from compliance import approvals, decisions
-        from ledger import adjustment_defaults, history, states_document, verify, withdrawals
+        from compliance import approvals, clients, decisions
+        from ledger import adjustment_defaults, history, states_document, transfer_codes, verify, withdrawals
         from ledger.adjustment_kind import AdjustmentKind
         from ledger.control import checks, transfer_checks
         from ledger.deposit_history import DEPOSITS
@@ -36,6 +36,8 @@ class LedgerConfig(AppConfig):
         approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
         approvals.kinds.register(TransferKind.name, TransferKind())
         approvals.kinds.register(AdjustmentKind.name, AdjustmentKind())
+        clients.opening_steps.register("transfer_code", transfer_codes.give, order=10)
+        starting_data.register("transfer codes", transfer_codes.give_missing)
         starting_data.register("adjustment categories", adjustment_defaults.load)
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
         providers.register(BankFile.name, BankFile())

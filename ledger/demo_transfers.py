@@ -24,7 +24,7 @@ def load(clients: Sequence[Client], *, maker: By, at: datetime) -> int:
     Spread.objects.create(spread_bps=data["spread_bps"])
     sender, recipient = clients[0], clients[1]
     transfers.send(
-        sender, to=transfer_codes.code_of(recipient, at=at), currency="USD", amount=data["sent"], by=BY, at=at,
+        sender, to=transfer_codes.code_of(recipient), currency="USD", amount=data["sent"], by=BY, at=at,
         key="demo-transfer",
     )  # fmt: skip
     category = AdjustmentCategory.objects.filter(name=data["adjustment"]["category"]).first()

@@ -77,6 +77,7 @@ def spread_of(given: str, got: str) -> Spread | None:
 def of_user(user: User, public_id: UUID) -> Quote:
     """One of this user's quotes. :raises NotFound: if there is none with this id, or it is somebody else's."""
     try:
-        return Quote.objects.of_user(user).select_related("client").get(uuid=public_id)
+        rows = Quote.objects.of_user(user).select_related("client", "given_currency", "got_currency")
+        return rows.get(uuid=public_id)
     except Quote.DoesNotExist:
         raise NotFound("There is no such quote.", field="quote") from None

@@ -5,7 +5,10 @@ A code is chance with a check sign; nobody can tell from it, or from an answer t
 
 from datetime import datetime
 
-from backoffice.errors import DomainError
+from django.utils import timezone
+
+from backoffice.errors import DomainError, NotFound
+from compliance.clients import Opening
 from compliance.models import Client
 from ledger import references
 from ledger.models import TransferCode
@@ -18,14 +21,23 @@ class RecipientUnknown(DomainError):
     field = "to"
 
 
-def code_of(client: Client, *, at: datetime) -> str:
-    """The client's code, made when first asked for; it never changes. Two at once get the same."""
-    found = TransferCode.objects.filter(client=client).first()
+def give(opening: Opening) -> None:
+    """Each client gets a code when they are opened; it never changes. Registered with `clients.opening_steps`."""
+    _make([opening.client], opening.at)
+
+
+def give_missing() -> list[str]:
+    """Give a code to clients from before there were any; how many. Registered with the starting data."""
+    made = _make(list(Client.objects.filter(transfer_code=None)), timezone.now())
+    return [f"{made} transfer codes"] if made else []
+
+
+def code_of(client: Client) -> str:
+    """The client's code. :raises NotFound: if they have none yet."""
+    found = TransferCode.objects.filter(client=client).values_list("code", flat=True).first()
     if found is None:
-        row = TransferCode(client=client, code=references.unused(TransferCode, "code"), made_at=at)
-        TransferCode.objects.bulk_create([row], ignore_conflicts=True)
-        found = TransferCode.objects.get(client=client)
-    return found.code
+        raise NotFound("There is no transfer code yet.", field="client")
+    return found
 
 
 def find(code: str, *, sender: Client) -> Client:
@@ -43,3 +55,10 @@ def tidied(code: str) -> str:
     """A code however it was typed: in its one spelling, or as it came if it is none."""
     named = references.found_in(code[:64])
     return named[0] if len(named) == 1 else code[:64].strip()
+
+
+def _make(clients: list[Client], at: datetime) -> int:
+    rows = [
+        TransferCode(client=one, code=references.unused(TransferCode, "code"), made_at=at) for one in clients
+    ]
+    return len(TransferCode.objects.bulk_create(rows))

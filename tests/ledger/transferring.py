@@ -61,7 +61,7 @@ def sent(client: Client, to: Client, amount: str = "25.00", **given: Any) -> Tra
 
 
 def code(client: Client) -> str:
-    return transfer_codes.code_of(client, at=NOW)
+    return transfer_codes.code_of(client)
 
 
 def watched(outcome: str = "review", **given: Any) -> MonitoringRule:
