@@ -259,6 +259,7 @@ def _give_back(row: Transfer, *, by: By, at: datetime) -> None:
 
 
 def of_pk(pk: int) -> Transfer:
+    """The transfer as it is now, with what its pages read."""
     found: Transfer = whole().get(pk=pk)
     return found
 
