@@ -16,13 +16,13 @@ BY: Final = By.system("demo")
 
 def load(clients: Sequence[Client], *, maker: By, at: datetime) -> int:
     """Make it once, through the verbs everybody uses; how many records were made. The clients have money by now."""
-    if ExchangeRate.objects.exists() or len(clients) < 2:
+    if ExchangeRate.objects.exists() or len(clients) < 3:
         return 0
     data = fixtures.read("demo_payments")["transfers"]
     given = [rates.Given(base, quote, mid, at) for base, quote, mid in data["rates"]]
     made = rates.enter(given, by=BY, at=at, source="feed:demo")
     Spread.objects.create(spread_bps=data["spread_bps"])
-    sender, recipient = clients[0], clients[1]
+    sender, recipient = clients[1], clients[2]
     transfers.send(
         sender, to=transfer_codes.code_of(recipient), currency="USD", amount=data["sent"], by=BY, at=at,
         key="demo-transfer",

@@ -227,6 +227,8 @@ ports.unfinished.register(
 ports.client_panels.register("transfers", Panel("Transfers", "ledger.view_transfer", _panel), order=33)
 ports.search.register("transfers", _search, order=32)
 ports.subjects.register("transfer", _transfers)
+# Whoever opens one has looked at both clients.
+ports.clients_of.register(TRANSFER, lambda row: list(dict.fromkeys([row.client.uuid, row.to_client.uuid])))
 for _name, _words in {
     "transfer.requested": "Asked for; the money is held until somebody agrees",
     "transfer.blocked": "Blocked by compliance; nothing moved",

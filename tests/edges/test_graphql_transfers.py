@@ -167,3 +167,21 @@ def test_each_keeps_within_its_query_budget(amina, name, most):
     ) as asked_of:
         app.data(text, **given)
     assert len(asked_of) <= most, [each["sql"][:120] for each in asked_of]
+
+
+def test_an_exchange_and_a_transfer_ask_no_more_than_they_must(amina):
+    """Decided, posted and recorded: most of it is one statement each."""
+    app = app_of(amina)
+    lucas = desk.desk.client("Lucas", "Ferreira")
+    desk.exchanged(amina, "1.00")
+    desk.sent(amina, lucas, "1.00")
+    for number, given in enumerate(
+        [
+            {"quote": app.data(QUOTE, input=asked())["quote"]["id"]},
+            {"to": desk.code(lucas), "currency": "EUR", "amount": "1.00"},
+        ]
+    ):
+        with CaptureQueriesContext(connection) as asked_of:
+            answer = app.data(TRANSFER, input={**given, "key": f"k{number}"})
+        assert answer["transfer"]["state"] == "DONE"
+        assert len(asked_of) <= 45, [each["sql"][:120] for each in asked_of]
