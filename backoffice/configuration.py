@@ -108,6 +108,12 @@ class Configuration(BaseSettings):
         ge=0,
         description="How many days money may wait in suspense before the invariant about it is broken.",
     )
+    quote_seconds: int = Field(
+        30, ge=1, le=3600, description="How long a client may use the rate they were quoted."
+    )
+    exchange_rate_hours: int = Field(
+        24, ge=1, description="An exchange rate older than this is not quoted any more."
+    )
     deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: see DERIV_REST_URL.")
     deriv_app_id: int = Field(1089, description="The application id sent to Deriv's v3 API.")
     deriv_rest_url: str = Field(

@@ -42,8 +42,8 @@ class InHandQuerySet(models.QuerySet[Kept]):
 class InHand(models.Model):
     """Who has it in hand, and until when at the latest."""
 
-    taken_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    taken_until = models.DateTimeField(null=True, blank=True)
+    taken_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    taken_until = models.DateTimeField(null=True)
 
     class Meta:
         abstract = True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, Sum
@@ -58,28 +59,15 @@ def of(
     Windows roll back from `at`; what the client did later than that counts too. A client's own limit that is in force
     takes the place of their level's. `without` leaves one activity out: the one that is asked about again.
     """
-    overrides = {
-        row.window: row
-        for row in client.limit_overrides.in_force(at).filter(kind=kind, currency=currency).order_by("id")
-    }
-    limits = Limit.objects.filter(
-        kind=kind, currency=currency, kyc_level=client.kyc_level, is_active=True
-    )  # fmt: skip
-    allowed = {row.window: row.amount for row in limits} | {
-        window: row.amount for window, row in overrides.items()
-    }
-    used = _used(client, kind, currency, sorted(allowed), at=at, without=without)
-    return [
-        Room(Window(window), currency, allowed[window], used[window], overrides.get(window))
-        for window in sorted(allowed)
-    ]
+    return [room for _, room in _rooms(client, Q(kind=kind, currency=currency), at=at, without=without)]
 
 
-def limited(client: Client, *, at: datetime) -> list[tuple[str, str]]:
-    """Which kinds of movement in which currencies a client has limits for, in the order of their names."""
-    level = Limit.objects.filter(kyc_level=client.kyc_level, is_active=True).values_list("kind", "currency")
-    own = client.limit_overrides.in_force(at).values_list("kind", "currency")
-    return sorted({*level, *own})
+def every(client: Client, *, at: datetime) -> list[tuple[str, Room]]:
+    """All limits of a client, each with its kind of movement, in the order of kinds, currencies and windows.
+
+    As `of`; three questions, however many there are.
+    """
+    return _rooms(client, Q(), at=at, without=None)
 
 
 def check(client: Client, kind: str, currency: str, amount: Decimal, *, at: datetime) -> None:
@@ -174,27 +162,47 @@ def check_may_end(row: LimitOverride, *, at: datetime) -> None:
         raise OverrideOver(f"It ended on {row.expires_at:%Y-%m-%d at %H:%M} UTC.")
 
 
+def _rooms(client: Client, which: Q, *, at: datetime, without: Activity | None) -> list[tuple[str, Room]]:
+    """The limits of some kinds and currencies, with what is used of each."""
+    limits = Limit.objects.filter(which, kyc_level=client.kyc_level, is_active=True)
+    allowed = {(row.kind, row.currency_id, row.window): row.amount for row in limits}
+    overrides = {
+        (row.kind, row.currency_id, row.window): row
+        for row in client.limit_overrides.in_force(at).filter(which).order_by("id")
+    }
+    allowed |= {place: row.amount for place, row in overrides.items()}
+    used = _used(client, which, {window for *_, window in allowed}, at=at, without=without)
+    return [
+        (
+            place[0],
+            Room(
+                Window(place[2]), place[1], allowed[place], used.get(place, Decimal(0)), overrides.get(place)
+            ),
+        )
+        for place in sorted(allowed)
+    ]
+
+
 def _used(
-    client: Client, kind: str, currency: str, windows: list[int], *, at: datetime, without: Activity | None
-) -> dict[int, Decimal]:
-    """What counts within each window, in one question; nothing has been used of what is allowed at once."""
-    rolling = [window for window in windows if window]
-    used = dict.fromkeys(windows, Decimal(0))
-    if rolling:
-        rows = Activity.objects.filter(
-            client=client,
-            kind=kind,
-            currency=currency,
-            counts=True,
-            at__gt=at - timedelta(hours=max(rolling)),
-        )
-        if without is not None:
-            rows = rows.exclude(pk=without.pk)
-        sums = rows.aggregate(
-            **{f"w{hours}": Sum("amount", filter=Q(at__gt=at - timedelta(hours=hours))) for hours in rolling}
-        )
-        used |= {hours: sums[f"w{hours}"] or Decimal(0) for hours in rolling}
-    return used
+    client: Client, which: Q, windows: set[int], *, at: datetime, without: Activity | None
+) -> dict[tuple[str, str, int], Decimal]:
+    """What counts by kind, currency and window, in one question; nothing has been used of what is allowed at once."""
+    rolling = sorted(windows - {0})
+    if not rolling:
+        return {}
+    rows = Activity.objects.filter(
+        which, client=client, counts=True, at__gt=at - timedelta(hours=max(rolling))
+    )
+    if without is not None:
+        rows = rows.exclude(pk=without.pk)
+    sums: Any = rows.values("kind", "currency").annotate(
+        **{f"w{hours}": Sum("amount", filter=Q(at__gt=at - timedelta(hours=hours))) for hours in rolling}
+    )
+    return {
+        (found["kind"], found["currency"], hours): found[f"w{hours}"] or Decimal(0)
+        for found in sums
+        for hours in rolling
+    }
 
 
 def _record(name: str, row: LimitOverride, *, by: By, at: datetime, key: str, reason: str) -> None:

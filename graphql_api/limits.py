@@ -29,6 +29,8 @@ LIMITS: Final = {
     "deposit": (30, 600),
     "beneficiary": (20, 3600),
     "withdrawal": (30, 600),
+    "quote": (60, 60),
+    "transfer": (30, 600),
     "subscribe": (600, 60),
 }
 

@@ -159,7 +159,7 @@ class Query:
     @strawberry.field(description="The wallets of every client this person acts for.")
     @problem_as_error
     def wallets(self, info: Info) -> list[Wallet]:
-        rows = _wallets(user_of(info)).order_by("client_id", "currency_id")
+        rows = wallets_of(user_of(info)).order_by("client_id", "currency_id")
         return [Wallet.of(row) for row in rows[: connections.LARGEST_PAGE]]
 
     @strawberry.field(description="One wallet, or null if there is none of yours in this currency.")
@@ -167,7 +167,7 @@ class Query:
     def wallet(self, info: Info, currency: str, client: strawberry.ID | None = None) -> Wallet | None:
         user = user_of(info)
         owner = client_of(user, client)
-        row = _wallets(user).filter(client_id=owner.uuid, currency=currency).first()
+        row = wallets_of(user).filter(client_id=owner.uuid, currency=currency).first()
         return Wallet.of(row) if row else None
 
     @strawberry.field(description="One deposit, or null if there is none of yours with this id.")
@@ -224,7 +224,8 @@ class Mutation:
         return DepositAnswer.of(deposits.cancel(row, by=By.user(user), at=timezone.now()))
 
 
-def _wallets(user: User) -> AccountQuerySet:
+def wallets_of(user: User) -> AccountQuerySet:
+    """The wallets of every client this person acts for."""
     owners = Client.objects.of_user(user).values("uuid")
     return db.Account.objects.filter(
         book=db.Book.REAL, purpose="wallet", owner_type="client", client_id__in=owners

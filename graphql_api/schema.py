@@ -11,6 +11,8 @@ from strawberry.types import ExecutionContext
 
 from graphql_api import (
     account,
+    allowances,
+    balances,
     books,
     brokerage,
     funding,
@@ -18,6 +20,7 @@ from graphql_api import (
     kernel,
     payments,
     subscriptions,
+    transfers,
     withdrawals,
 )
 from graphql_api.executor import Executor
@@ -37,6 +40,8 @@ class Query(
     payments.Query,
     withdrawals.Query,
     books.Query,
+    transfers.Query,
+    allowances.Query,
 ):
     """What can be asked."""
 
@@ -50,8 +55,14 @@ class Mutation(
     funding.Mutation,
     payments.Mutation,
     withdrawals.Mutation,
+    transfers.Mutation,
 ):
     """What can be done."""
+
+
+@strawberry.type
+class Subscription(subscriptions.Subscription, balances.Subscription):
+    """What can be listened to."""
 
 
 def _is_ours(error: GraphQLError) -> bool:
@@ -87,7 +98,7 @@ class Schema(strawberry.Schema):
 schema = Schema(
     query=Query,
     mutation=Mutation,
-    subscription=subscriptions.Subscription,
+    subscription=Subscription,
     extensions=extensions(),
     execution_context_class=Executor,
     config=StrawberryConfig(auto_camel_case=True, batching_config=None),

@@ -72,7 +72,7 @@ def create(
         with transaction.atomic():
             row = Deposit(
                 client=client, wallet=wallet(client.uuid, currency, at=at), method=method, currency=unit, amount=value,
-                reference=_unused_reference(), key=key, content_hash=content, created_at=at, changed_at=at,
+                reference=references.unused(Deposit), key=key, content_hash=content, created_at=at, changed_at=at,
                 expires_at=at + waits_for,
             )  # fmt: skip
             row.save(force_insert=True)
@@ -308,12 +308,6 @@ def _first(client: Client, key: str, content: str) -> Deposit | None:
     if first is not None and first.content_hash != content:
         raise KeyReused("This key was used before for something else.")
     return first
-
-
-def _unused_reference() -> str:
-    while Deposit.objects.filter(reference=(found := references.new())).exists():
-        pass
-    return found
 
 
 def _move(

@@ -215,6 +215,7 @@ for _name, _kind in {
     "withdrawal_failed": Kind(Type.WITHDRAWAL, "Withdrawal not paid"),
     "withdrawal_returned": Kind(Type.WITHDRAWAL, "Withdrawal sent back"),
     "transfer": Kind(Type.TRANSFER, "Transfer"),
+    "exchange": Kind(Type.TRANSFER, "Exchange"),
     "fee": Kind(Type.FEE, "Fee"),
     "adjustment": Kind(Type.ADJUSTMENT, "Adjustment"),
     "reversal": Kind(Type.ADJUSTMENT, "Correction"),

@@ -9,6 +9,8 @@ import re
 import secrets
 from typing import Final
 
+from django.db.models import Model
+
 SIGNS: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 PREFIX: Final = "NX"
 LENGTH: Final = 8
@@ -21,6 +23,13 @@ def new() -> str:
     """A reference by chance; whether it is taken, its table says."""
     body = "".join(secrets.choice(SIGNS) for _ in range(LENGTH - 1))
     return _spoken(body + _check_sign(body))
+
+
+def unused(model: type[Model], field: str = "reference") -> str:
+    """A reference that no row of a table has yet, in the column that keeps them."""
+    while model._default_manager.filter(**{field: (found := new())}).exists():
+        pass
+    return found
 
 
 def is_good(signs: str) -> bool:

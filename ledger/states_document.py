@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from backoffice.state_diagrams import StateDiagram, Waiting
 from ledger.models import (
+    Adjustment,
     BalanceAssertion,
     BankLine,
     BankStatement,
@@ -11,6 +12,7 @@ from ledger.models import (
     Hold,
     Payment,
     PaymentBatch,
+    Transfer,
     Withdrawal,
 )
 
@@ -168,3 +170,37 @@ def balance_assertion() -> StateDiagram:
             ),
         },
     )  # fmt: skip
+
+
+def transfer() -> StateDiagram:
+    """A transfer: done at once, held until somebody agrees, or blocked; as compliance decides."""
+    return StateDiagram(
+        title="Transfer",
+        about="`ledger.models.Transfer.MOVES`; moved by `ledger/transfers.py`, under its row lock. What waits is held in the wallet.",
+        moves=Transfer.MOVES,
+        first=Transfer.BORN,
+        waiting={
+            Transfer.State.WAITING: Waiting(
+                "whoever must agree, in the approvals inbox",
+                "`approvals.expire`, when nobody does",
+                "4 hours",
+            )
+        },
+    )
+
+
+def adjustment() -> StateDiagram:
+    """An adjustment: asked for by one member of staff, agreed to by another."""
+    return StateDiagram(
+        title="Adjustment",
+        about="`ledger.models.Adjustment.MOVES`; moved by `ledger/adjustments.py`, under its row lock. A reversal is another adjustment.",
+        moves=Adjustment.MOVES,
+        first=Adjustment.State.WAITING,
+        waiting={
+            Adjustment.State.WAITING: Waiting(
+                "whoever must agree, in the approvals inbox",
+                "`approvals.expire`, when nobody does",
+                "24 hours",
+            )
+        },
+    )

@@ -191,11 +191,7 @@ def _until(days: int, now: datetime) -> datetime:
 def rooms(request: HttpRequest, client: Client) -> SafeString:
     """How much of each limit a client has used, in the currencies that have any."""
     now, digits = timezone.now(), dict(Currency.objects.values_list("code", "exponent"))
-    rows = [
-        (movement, room)
-        for movement, code in limits.limited(client, at=now)
-        for room in limits.of(client, movement, code, at=now)
-    ]
+    rows = limits.every(client, at=now)
     return show.table(
         ["Kind", "When", "At most", "Used", "Left", "Whose"],
         [

@@ -2,6 +2,7 @@
 
 from ledger.admin import (  # noqa: F401
     accounts,
+    adjustments,
     assertions,
     closings,
     console,
@@ -12,6 +13,8 @@ from ledger.admin import (  # noqa: F401
     lines,
     payments,
     payments_setup,
+    rates,
     statements,
+    transfers,
     withdrawals,
 )

@@ -14,6 +14,7 @@ from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.record import Record, Tab
 from backoffice.models import Currency
 from ledger.admin import client_statements, explaining, reports, shown
+from ledger.admin.adjustments import adjust_wallet
 from ledger.admin.assertions import assert_balance
 from ledger.models import Account, Book, Entry, Hold
 from ledger.reports import latest_postings
@@ -34,8 +35,8 @@ class AccountAdmin(ReadOnlyAdmin):
         ),
         choice_filter("kind", "kind", Account.Kind.choices),
     )
-    actions_detail = ("assert_balance",)
-    assert_balance = assert_balance
+    actions_detail = ("assert_balance", "adjust_wallet")
+    assert_balance, adjust_wallet = assert_balance, adjust_wallet
     empty_text = "No account here. Accounts are opened as clients and the house first need them."
 
     def get_urls(self) -> list[URLPattern]:

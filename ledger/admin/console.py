@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html_join
 
 from backoffice.admin import ports, show
 from backoffice.admin.base import url_of
@@ -21,18 +22,23 @@ def _accounts(request: HttpRequest, client: Any) -> Any:
     return show.table(
         ["Account", "Book", "Posted", "Held", "Available", ""],
         [[shown.account_link(row, named), row.get_book_display(), figure(request, row, row.posted), amount(row, row.held),
-          figure(request, row, row.available), _statement(request, row)] for row in rows],
+          figure(request, row, row.available), _ways(request, row)] for row in rows],
         right=(2, 3, 4),
         empty="No ledger account yet. Accounts are opened with the client's first trading account.",
     )  # fmt: skip
 
 
-def _statement(request: HttpRequest, row: Account) -> Any:
-    """The way to a wallet's statement."""
-    if row.purpose != "wallet" or row.book != Book.REAL or not request.user.has_perm("ledger.view_entry"):
+def _ways(request: HttpRequest, row: Account) -> Any:
+    """The ways to a wallet's statement and its adjustment."""
+    if row.purpose != "wallet" or row.book != Book.REAL:
         return ""
-    url = f"{reverse('admin:ledger_client_statement')}?client={row.client_id}&currency={row.currency_id}"
-    return show.link("Statement", url)
+    found = []
+    if request.user.has_perm("ledger.view_entry"):
+        url = f"{reverse('admin:ledger_client_statement')}?client={row.client_id}&currency={row.currency_id}"
+        found.append(show.link("Statement", url))
+    if request.user.has_perm("ledger.make_adjustment"):
+        found.append(show.link("Adjust", reverse("admin:ledger_account_adjust_wallet", args=[row.pk])))
+    return format_html_join(" · ", "{}", ((each,) for each in found))
 
 
 for _number, (_name, _entry) in enumerate(

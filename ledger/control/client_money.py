@@ -16,6 +16,8 @@ WORDS: Final = MappingProxyType({
     "payments_out": "On the way out to clients",
     "deposit_fees": "Fees of deposits, not yet moved to our own bank account",
     "withdrawal_fees": "Fees of withdrawals, not yet moved to our own bank account",
+    "exchange": "Exchanged by clients, and not yet between our banks",
+    "exchange_spread": "Spreads of exchanges, not yet moved to our own bank account",
     "agent_float": "Held at the venue as its payment agent, less what we still bring there",
     "markup_receivable": "Markup the venue owes us",
     "markup_income": "Markup earned",

@@ -272,10 +272,10 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="bankline",
             name="taken_by",
-            field=models.ForeignKey(blank=True, null=True, on_delete=models.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(null=True, on_delete=models.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
-            model_name="bankline", name="taken_until", field=models.DateTimeField(blank=True, null=True)
+            model_name="bankline", name="taken_until", field=models.DateTimeField(null=True)
         ),
         migrations.AddConstraint(
             model_name="bankline",

@@ -1,5 +1,6 @@
 """The ledger's tables, by noun. Django finds models through this module."""
 
+from ledger.models.adjustments import Adjustment, AdjustmentCategory, AdjustmentQuerySet
 from ledger.models.books import (
     Account,
     AccountQuerySet,
@@ -25,6 +26,15 @@ from ledger.models.deposits import Deposit, DepositQuerySet
 from ledger.models.payments import Payment, PaymentBatch, PaymentQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
 from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
+from ledger.models.transfers import (
+    ExchangeRate,
+    Quote,
+    QuoteQuerySet,
+    Spread,
+    Transfer,
+    TransferCode,
+    TransferQuerySet,
+)
 from ledger.models.withdrawals import (
     Beneficiary,
     BeneficiaryQuerySet,
@@ -37,6 +47,9 @@ __all__ = [
     "Account",
     "AccountQuerySet",
     "AccountRef",
+    "Adjustment",
+    "AdjustmentCategory",
+    "AdjustmentQuerySet",
     "BalanceAssertion",
     "BalanceAssertionQuerySet",
     "BankAccount",
@@ -53,6 +66,7 @@ __all__ = [
     "DepositQuerySet",
     "Entry",
     "EntryQuerySet",
+    "ExchangeRate",
     "Fee",
     "Hold",
     "HoldQuerySet",
@@ -64,7 +78,13 @@ __all__ = [
     "PaymentBatch",
     "PaymentQuerySet",
     "Posting",
+    "Quote",
+    "QuoteQuerySet",
     "Side",
+    "Spread",
+    "Transfer",
+    "TransferCode",
+    "TransferQuerySet",
     "Withdrawal",
     "WithdrawalQuerySet",
     "WithdrawalRoute",

@@ -313,6 +313,7 @@ ABOUT = {
     "trade": {"id": "trade"}, "funding": {"id": "funding"}, "deposit": {"id": "deposit"},
     "withdrawal": {"id": "withdrawal"},
     "proposal": {"input": '{{account: "{account}", symbol: "R_100", side: CALL, stake: "1.00", duration: 5}}'},
+    "transferCode": {"client": "client"}, "limits": {"client": "client"},
     "statement": {"client": "client", "currency": "currency"}, "wallet": {"client": "client", "currency": "currency"},
 }  # fmt: skip
 ACTS = {
@@ -321,6 +322,8 @@ ACTS = {
     "cancelDeposit": {"id": "deposit"}, "cancelWithdrawal": {"id": "withdrawal"}, "removeBeneficiary": {"id": "beneficiary"},
     "addBeneficiary": {"input": '{{client: "{client}", currency: "EUR", holder: "A Name", number: "FR1420041010050500013M02606", key: "{key}"}}'},
     "requestWithdrawal": {"input": '{{beneficiary: "{beneficiary}", amount: "20.00", key: "{key}"}}'},
+    "quoteTransfer": {"input": '{{client: "{client}", fromCurrency: "EUR", toCurrency: "USD", amount: "1.00"}}'},
+    "transfer": {"input": '{{client: "{client}", to: "NX-2222-2222", currency: "EUR", amount: "1.00", key: "{key}"}}'},
     "setDefaultAccount": {"account": "account"}, "resetDemoBalance": {"account": "account"},
     "unlinkDerivAccount": {"account": "account"}, "createDemoAccount": {"client": "client"},
     "fundTradingAccount": {"input": '{{account: "{account}", amount: "1.00", key: "{key}"}}'},
@@ -369,7 +372,7 @@ def objects():
 def test_every_operation_is_in_the_table():
     assert {*operations.queries(), *operations.mutations()} == ANYBODY | OWN | set(ABOUT) | set(ACTS)
     # Who may listen to them is a table of its own, over real sockets: tests/stories/test_live_subscriptions.py.
-    assert operations.subscriptions() == ["tradeChanges", "tradeStatus"]
+    assert operations.subscriptions() == ["tradeChanges", "tradeStatus", "walletBalance"]
 
 
 def member(client, role):

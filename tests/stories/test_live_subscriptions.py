@@ -3,6 +3,7 @@
 import json
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from decimal import Decimal
 
 import jwt
 import pytest
@@ -23,6 +24,7 @@ from tests.running import LiveApp, until
 pytestmark = pytest.mark.processes
 STATUS = """subscription($id: ID!, $after: Int) {
     tradeStatus(id: $id, afterVersion: $after) { version state event } }"""
+BALANCE = "subscription { walletBalance { wallet { currency posted { amount } held { amount } available { amount } } } }"
 CHANGES = "subscription($after: String) { tradeChanges(after: $after) { cursor event trades { id state } } }"
 
 
@@ -73,7 +75,7 @@ def versions(trade):
 
 def test_a_stranger_hears_nothing(deployment, app):
     trade = app.place()
-    for query, variables in ((STATUS, {"id": trade["id"]}), (CHANGES, {})):
+    for query, variables in ((STATUS, {"id": trade["id"]}), (CHANGES, {}), (BALANCE, {})):
         with socket(deployment) as stranger:
             stranger.subscribe(query, **variables)
             assert stranger.code() == "NOT_AUTHENTICATED"
@@ -257,3 +259,35 @@ def test_no_secret_is_in_any_log(deployment, app):
     for log in deployment.logs.glob("*.log"):
         text = log.read_text()
         assert not [secret for secret in secrets if secret in text], log.name
+
+
+def test_balances_begin_with_the_present_and_follow_whatever_changes_them(deployment, app):
+    from compliance.models import Client
+    from ledger import accounts, holds, journal
+    from ledger.wallets import wallet
+
+    client, now = Client.objects.get(membership__user__email=app.email), timezone.now()
+    account, bank = wallet(client.uuid, "USD", at=now), accounts.house("real", "USD", "bank", "asset")
+    other = LiveApp(deployment).sign_up()
+    with (
+        socket(deployment, f"Bearer {app.access}") as mine,
+        socket(deployment, f"Bearer {other.access}") as theirs,
+    ):
+        mine.subscribe(BALANCE)
+        theirs.subscribe(BALANCE)
+        assert mine.next()["wallet"]["posted"]["amount"] == "0.00"
+        lines = [journal.debit(bank, Decimal("5.00")), journal.credit(account, Decimal("5.00"))]
+        journal.post(
+            kind="deposit", lines=lines, by=world.TESTER, at=now, key=world.key(), client_id=client.uuid
+        )
+        assert mine.next()["wallet"]["available"]["amount"] == "5.00"
+        holds.place(account=account, amount=Decimal("2.00"), purpose="test", by=world.TESTER, at=now, key=world.key(),
+                    client_id=client.uuid)  # fmt: skip
+        heard = mine.next()["wallet"]
+        assert (heard["posted"]["amount"], heard["held"]["amount"], heard["available"]["amount"]) == (
+            "5.00",
+            "2.00",
+            "3.00",
+        )
+        wallet(Client.objects.get(membership__user__email=other.email).uuid, "EUR", at=now)
+        assert theirs.next()["wallet"]["currency"] == "EUR", "nothing of another client's before it"

@@ -16,7 +16,7 @@ from brokerage import limits
 from brokerage.models import Instrument, TradeLimit
 from compliance import clients
 from compliance.models import Client, Desk
-from ledger import demo_withdrawals
+from ledger import demo_transfers, demo_withdrawals
 from ledger.bank import demo
 
 
@@ -55,6 +55,8 @@ class Command(BaseCommand):
         people = [Client.objects.get(membership__user__email=email) for email in emails]
         made += demo.load(people, at=now)
         made += demo_withdrawals.load(people, at=now)
+        maker = User.objects.get(email__iexact=data["logins"][0]["email"])
+        made += demo_transfers.load(people, maker=By.user(maker), at=now)
         self.stdout.write(f"{made} demo records made." if made else "Demo data is there.")
 
 
