@@ -12,8 +12,11 @@ class LedgerConfig(AppConfig):
         from backoffice.backups.verifications import verifications
         from backoffice.state_diagrams import state_diagrams
         from compliance import approvals, decisions
-        from ledger import history, states_document, verify, withdrawals
+        from ledger import collector_documents, history, states_document, verify, withdrawals
+        from ledger.collecting.port import collectors
+        from ledger.collecting.stripe_cards import StripeCards
         from ledger.control import checks
+        from ledger.debt_kind import WriteOffKind
         from ledger.deposit_history import DEPOSITS
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
@@ -28,6 +31,9 @@ class LedgerConfig(AppConfig):
         state_diagrams.register("payment", states_document.payment, order=25)
         state_diagrams.register("payment_batch", states_document.payment_batch, order=26)
         approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
+        approvals.kinds.register(WriteOffKind.name, WriteOffKind())
+        collectors.register(StripeCards.name, StripeCards())
+        collector_documents.register()
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
         providers.register(BankFile.name, BankFile())
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
