@@ -13,6 +13,7 @@ class LedgerConfig(AppConfig):
         from backoffice.state_diagrams import state_diagrams
         from compliance import approvals, decisions
         from ledger import collector_documents, history, states_document, verify, withdrawals
+        from ledger.collecting.paypal_orders import PayPalOrders
         from ledger.collecting.port import collectors
         from ledger.collecting.stripe_cards import StripeCards
         from ledger.control import checks
@@ -33,6 +34,7 @@ class LedgerConfig(AppConfig):
         approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
         approvals.kinds.register(WriteOffKind.name, WriteOffKind())
         collectors.register(StripeCards.name, StripeCards())
+        collectors.register(PayPalOrders.name, PayPalOrders())
         collector_documents.register()
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
         providers.register(BankFile.name, BankFile())

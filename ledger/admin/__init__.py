@@ -3,8 +3,10 @@
 from ledger.admin import (  # noqa: F401
     accounts,
     assertions,
+    claw_backs,
     closings,
     console,
+    debts,
     deposits,
     entries,
     holds,

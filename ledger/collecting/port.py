@@ -142,7 +142,7 @@ class Collector(ABC):
     def verify(self, headers: Mapping[str, str], body: bytes, *, at: datetime) -> list[Told]:
         """The events in a call of the collector's to us; none where it tells what we do not follow. `at` is our clock.
 
-        :raises BadSignature: if it is not signed by the collector, was signed more than five minutes ago, or makes no sense.
+        :raises BadSignature: if it is not signed by the collector, was signed longer ago than it is sent again, or makes no sense.
         :raises NotSent, AnswerLost: if the collector has to be asked about the signature, and does not answer.
         """
 

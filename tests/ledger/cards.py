@@ -23,7 +23,7 @@ from ledger.models import CollectorEvent, Deposit
 from tests import world
 from tests.ledger import payments as desk
 
-BY, NOW = desk.BY, desk.NOW
+BY, NOW, D = desk.BY, desk.NOW, desk.D
 SECRET_KEY, WEBHOOK_SECRET = "sk_test_nexus", "whsec_nexus"
 _numbers = itertools.count(1)
 

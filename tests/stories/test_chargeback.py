@@ -17,24 +17,24 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "
 
 STORY = """\
 deposit  NX  Card NX
-    Stripe collector EUR        200.00
-    Amina wallet EUR                    196.20
-    house deposit fees EUR                3.80
+    Stripe collector EUR      200.00
+    Amina wallet EUR                  196.20
+    house deposit fees EUR              3.80
 
 chargeback  NX  Chargeback of NX
-    Amina wallet EUR             46.20
-    Amina receivable EUR        153.80
-    house collector fees EUR     15.00
-    Stripe collector EUR                215.00
+    Amina wallet EUR           46.20
+    Amina receivable EUR      153.80
+    house collector fees EUR   15.00
+    Stripe collector EUR              215.00
 
 deposit  NX2  Card NX2
-    Stripe collector EUR        200.00
-    Amina wallet EUR                    196.20
-    house deposit fees EUR                3.80
+    Stripe collector EUR      200.00
+    Amina wallet EUR                  196.20
+    house deposit fees EUR              3.80
 
 debt_recovered  NX  Debt of NX
-    Amina wallet EUR            153.80
-    Amina receivable EUR                153.80"""
+    Amina wallet EUR          153.80
+    Amina receivable EUR              153.80"""
 
 
 def told(amina, after, **names):
