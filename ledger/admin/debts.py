@@ -53,9 +53,8 @@ def _owed(rows: Any, at: datetime) -> QuerySet[Debt]:
 )
 def recover_debt(admin: Any, request: HttpRequest, row: Debt, form: Any) -> str:
     data = form.cleaned_data
-    done = debts.recover(
-        row, by=By.user(request.user), at=timezone.now(), key=data["key"], reason=data["reason"]
-    )  # type: ignore[arg-type]
+    by = By.user(request.user)  # type: ignore[arg-type]
+    done = debts.recover(row, by=by, at=timezone.now(), key=data["key"], reason=data["reason"])
     left = f"{show.tidy(done.left, done.currency.exponent)} {done.currency_id}"
     return f"Taken. {left} is still owed." if done.left else "Taken. Nothing is owed any more."
 

@@ -23,6 +23,7 @@ from ledger.admin.line_actions import (
     assign_to_client,
     assign_to_deposit,
     book_bank_fee,
+    from_a_collector,
     keep_line,
     send_line_back,
 )
@@ -78,9 +79,17 @@ class BankLineAdmin(ReadOnlyAdmin):
         choice_filter("direction", "direction", Fee.Direction.choices),
     )
     subject_type = "bank_line"
-    actions_detail = ("assign_to_deposit", "assign_to_client", "send_line_back", "keep_line", "book_bank_fee")
+    actions_detail = (
+        "assign_to_deposit",
+        "assign_to_client",
+        "send_line_back",
+        "keep_line",
+        "book_bank_fee",
+        "from_a_collector",
+    )
     assign_to_deposit, assign_to_client = assign_to_deposit, assign_to_client
     send_line_back, keep_line, book_bank_fee = send_line_back, keep_line, book_bank_fee
+    from_a_collector = from_a_collector
     list_intro = "Money that came and matched no deposit waits here for somebody to say whose it is; so does money that left unexplained."
     empty_text = "Nothing here. Lines appear when a bank statement is imported."
 

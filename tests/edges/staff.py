@@ -119,6 +119,7 @@ def everything() -> dict[type[Model], Model]:
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
+        *payments.taken_back(opening.client),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import stripe
 from django.test import Client as Browser
-from django.utils import timezone
 
 from compliance.models import Client
 from ledger.collecting import taking, told
@@ -131,7 +130,7 @@ def applied(given: dict[str, Any]) -> CollectorEvent:
     """Tell it and have it applied."""
     assert tell(given).status_code == 200
     row = CollectorEvent.objects.get(event_id=given["id"])
-    return told.apply(row, now=timezone.now)
+    return told.apply(row, now=now)
 
 
 def begun(of: Client | None = None, amount: str = "100.00", currency: str = "EUR") -> Deposit:
