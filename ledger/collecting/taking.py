@@ -114,6 +114,17 @@ def settle(deposit: Deposit, found: Found, *, by: By, at: datetime) -> Deposit:
     return row
 
 
+def charge(deposit: Deposit, *, now: Clock) -> bool:
+    """Book what the collector charges us for a completed deposit; whether it has told that yet.
+
+    :raises NotSent, AnswerLost: if nothing was learned.
+    """
+    row = _of(deposit.pk)
+    found = collectors.get(row.collector).status(row)
+    settle(row, found, by=BY, at=now())
+    return found.fee is not None
+
+
 def paid_under(deposit: Deposit, payment_id: str, *, at: datetime) -> Deposit:
     """Note what the collector calls the payment, where its answer to `begin` was lost; known already, nothing changes.
 
@@ -121,9 +132,13 @@ def paid_under(deposit: Deposit, payment_id: str, *, at: datetime) -> Deposit:
     """
     if deposit.external_id == payment_id:
         return deposit
-    if deposit.external_id or deposit.state != State.PENDING:
+    if deposit.external_id:
         raise MoveNotAllowed("The deposit is paid under another id of the collector's.")
-    return deposits.begin(deposit, external_id=payment_id, by=BY, at=at)
+    if deposit.state == State.PENDING:
+        return deposits.begin(deposit, external_id=payment_id, by=BY, at=at)
+    # It ran out, or was called off, before the answer came; the money is the client's all the same.
+    Deposit.objects.filter(pk=deposit.pk, external_id="").update(external_id=payment_id)
+    return _of(deposit.pk)
 
 
 def sweep(*, now: Clock) -> int:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
 
 from backoffice import events, metrics
 from backoffice.database import uuid7
@@ -27,6 +26,8 @@ SUBJECT: Final = "collector_event"
 BY: Final = By.system("collectors")
 # An event about nobody we know may be about a deposit that is not written yet; after so long it is not.
 STRANGER_FOR: Final = timedelta(hours=1)
+# Collectors know their fee within minutes; one that tells none by then charges us on its statement.
+FEE_WITHIN: Final = timedelta(minutes=50)
 RECEIVED: Final = metrics.Counter("collector_events_total", "Events of collectors, by what became of the call", ("collector", "outcome"))  # fmt: skip
 
 
@@ -131,20 +132,17 @@ def _keep(collector: str, told: Told, *, at: datetime) -> int | None:
 
 def _deposit_of(row: CollectorEvent, *, at: datetime) -> Deposit:
     """The deposit an event is about: by the collector's id of the payment, else by the reference we gave it."""
-    named = Q(external_id=row.payment_id) if row.payment_id else Q(pk__in=())
-    if row.reference:
-        named |= Q(reference=row.reference)
-    rows = Deposit.objects.select_related("client", "wallet", "currency")
-    found = rows.filter(named, collector=row.collector).first()
+    rows = Deposit.objects.filter(collector=row.collector).select_related("client", "wallet", "currency")
+    found = rows.filter(external_id=row.payment_id).first() if row.payment_id else None
+    if found is None and row.reference:
+        found = rows.filter(reference=row.reference).first()
     if found is None:
         if at - row.received_at < STRANGER_FOR:
             raise _Later("it is about no deposit that is known here")
         raise _Nothing("it is about no deposit of ours")
     if row.deposit_id is None:
         CollectorEvent.objects.filter(pk=row.pk).update(deposit=found)
-    return (
-        taking.paid_under(found, row.payment_id, at=at) if row.payment_id and not found.external_id else found
-    )
+    return taking.paid_under(found, row.payment_id, at=at) if row.payment_id else found
 
 
 def _succeeded(row: CollectorEvent, deposit: Deposit, now: Clock) -> None:
@@ -153,8 +151,8 @@ def _succeeded(row: CollectorEvent, deposit: Deposit, now: Clock) -> None:
         outcome=Outcome.SUCCEEDED, amount=row.amount, currency=row.currency_code, fee=row.fee or None
     )
     taking.settle(deposit, word, by=BY, at=now())
-    if not row.fee:
-        taking.ask(deposit, now=now)  # what it charges us, the event does not say
+    if not row.fee and not taking.charge(deposit, now=now) and now() - row.received_at < FEE_WITHIN:
+        raise _Later("the collector has not told its fee yet; the deposit is completed")
 
 
 def _failed(row: CollectorEvent, deposit: Deposit, now: Clock) -> None:

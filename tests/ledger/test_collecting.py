@@ -292,3 +292,45 @@ def test_localstripe_s_own_webhook_reaches_the_address_and_completes_the_deposit
         time.sleep(0.05)
     found = told.apply(CollectorEvent.objects.get(payment_id=row.external_id), now=now)
     assert (found.state, desk.in_wallet(row.client)) == ("applied", D("100"))
+
+
+def test_a_second_payment_for_one_deposit_is_not_taken_for_the_first(shop):
+    row = cards.paid(shop)
+    other = {**shop.intent(row), "id": "pi_other"}
+    found = cards.applied(cards.event("payment_intent.succeeded", other))
+    assert (found.state, found.reason) == ("failed", "The deposit is paid under another id of the collector's.")
+    assert desk.in_wallet(row.client) == 100
+
+
+@pytest.mark.parametrize("state", ["cancelled", "expired"])
+def test_money_that_comes_after_the_deposit_ended_is_the_client_s_all_the_same(shop, state):
+    row = cards.begun()
+    intent = shop.pay(row)
+    Deposit.objects.filter(pk=row.pk).update(state=state, external_id="")
+    assert cards.applied(cards.event("payment_intent.succeeded", intent)).state == "applied"
+    assert desk.in_wallet(row.client) == 100
+
+
+def test_what_a_collector_says_of_disputes_and_refunds_is_in_the_history_and_the_invariants_hold(shop):
+    from ledger import history
+    from ledger.control.invariants import invariants
+
+    row = cards.paid(shop)
+    desk.bank()
+    cards.applied(cards.event("charge.dispute.created", cards.dispute(row, 12_000, fee=0)))
+    lines = history.page(history.Asked(clients=[row.client.uuid], limit=10))
+    assert [(line.type, line.words, line.amount, line.reference) for line in lines] == [
+        ("deposit", "Chargeback", -100, row.reference), ("deposit", "Deposit", 100, row.reference),
+    ]  # fmt: skip
+    assert Debt.objects.get().left == 20
+    assert list(invariants.get("debts_are_owed").check(NOW)) == []
+    Debt.objects.update(recovered=5)
+    (offender,) = invariants.get("debts_are_owed").check(NOW)
+    assert offender.says == "20 stands as owed, and open debts are 15."
+
+
+def test_money_with_a_collector_counts_as_covering_what_clients_are_owed(shop):
+    from ledger.control.invariants import invariants
+
+    cards.paid(shop)
+    assert list(invariants.get("client_money_covered").check(NOW)) == []
