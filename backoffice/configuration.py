@@ -134,8 +134,8 @@ class Configuration(BaseSettings):
         "USD,EUR,GBP", description="Comma-separated currencies that PayPal takes for us."
     )
     paypal_url: str = Field(
-        "https://api-m.paypal.com",
-        description="Address of PayPal's API, without a path; `https://api-m.sandbox.paypal.com` is its sandbox.",
+        "",
+        description="Address of PayPal's API, without a path (that of the sandbox is at `api-m.sandbox.paypal.com`). Unset: PayPal's own.",
     )
     deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: see DERIV_REST_URL.")
     deriv_app_id: int = Field(1089, description="The application id sent to Deriv's v3 API.")

@@ -26,6 +26,7 @@ from ledger.models import ClawBack, CollectorEvent, Deposit, Method
 
 Kind = CollectorEvent.Kind
 TIMEOUT_SECONDS: Final = 15
+PAYPAL: Final = "https://api-m.paypal.com"
 # PayPal sends an event again for three days, under the time it first sent it.
 TOLERANCE: Final = timedelta(days=4)
 # No connection was made, so nothing was written to one.
@@ -219,7 +220,7 @@ def _ask(
 ) -> dict[str, Any]:
     """Ask PayPal once, and say what is certain where it did not answer well. A token is asked for each time: it is no state of ours."""
     config = settings.CONFIG
-    with httpx.Client(base_url=config.paypal_url, timeout=TIMEOUT_SECONDS) as client:
+    with httpx.Client(base_url=config.paypal_url or PAYPAL, timeout=TIMEOUT_SECONDS) as client:
         try:
             pair = (config.paypal_client_id, config.paypal_secret)
             token = client.post("/v1/oauth2/token", data={"grant_type": "client_credentials"}, auth=pair)

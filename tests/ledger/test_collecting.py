@@ -298,7 +298,10 @@ def test_a_second_payment_for_one_deposit_is_not_taken_for_the_first(shop):
     row = cards.paid(shop)
     other = {**shop.intent(row), "id": "pi_other"}
     found = cards.applied(cards.event("payment_intent.succeeded", other))
-    assert (found.state, found.reason) == ("failed", "The deposit is paid under another id of the collector's.")
+    assert (found.state, found.reason) == (
+        "failed",
+        "The deposit is paid under another id of the collector's.",
+    )
     assert desk.in_wallet(row.client) == 100
 
 
