@@ -1,4 +1,7 @@
-"""Stripe: cards, by payment intents. Webhooks are signed with a secret that Stripe shares with us."""
+"""Stripe: cards, by payment intents. Webhooks are signed with a secret that Stripe shares with us.
+
+Its library takes thirty megabytes, so it is imported where it is first used: in no process of a deployment without keys.
+"""
 
 import json
 import re
@@ -7,10 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import stripe
-import urllib3
 from django.conf import settings
 
 from ledger.collecting.amounts import minor, of_minor
@@ -28,13 +29,14 @@ from ledger.collecting.port import (
 )
 from ledger.models import ClawBack, CollectorEvent, Deposit, Method
 
+if TYPE_CHECKING:
+    import stripe
+
 T = TypeVar("T")
 Kind = CollectorEvent.Kind
 TIMEOUT_SECONDS: Final = 15
 TOLERANCE: Final = timedelta(seconds=300)
 _SIGNED_AT: Final = re.compile(r"(?:^|,)\s*t=(\d{1,12})(?:,|$)")
-# No connection was made, so nothing was written to one.
-_UNSENT: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 _OVER: Final = {"canceled": Outcome.FAILED, "succeeded": Outcome.SUCCEEDED}
 _REFUNDS: Final = {"failed": Outcome.FAILED, "canceled": Outcome.FAILED, "pending": Outcome.SUCCEEDED,
                    "succeeded": Outcome.SUCCEEDED}  # fmt: skip
@@ -108,6 +110,8 @@ class StripeCards(Collector):
         return [_refund(_plain(one)) for one in _ask(listed)]
 
     def verify(self, headers: Mapping[str, str], body: bytes, *, at: datetime) -> list[Told]:
+        import stripe
+
         header = headers.get("Stripe-Signature", "")
         try:
             text = body.decode()
@@ -188,6 +192,8 @@ def _plain(found: Any) -> dict[str, Any]:
 
 def _ask(call: Callable[[], T]) -> T:
     """Ask Stripe once, and say what is certain where it did not answer well."""
+    import stripe
+
     try:
         return call()
     except stripe.APIConnectionError as found:
@@ -208,20 +214,26 @@ def _ask(call: Callable[[], T]) -> T:
         raise AnswerLost(f"HTTP_{found.http_status or 0}", "Stripe failed while it was asked.") from found
 
 
-def _is_unsent(found: stripe.APIConnectionError) -> bool:
-    """Whether it failed before there was a connection. A reset, or no answer in time, proves nothing."""
+def _is_unsent(found: Exception) -> bool:
+    """Whether it failed before there was a connection, so that nothing was written to one. A reset, or no answer in
+    time, proves nothing.
+    """
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
     cause = found.__cause__
     inner = cause.args[0] if cause is not None and cause.args else None
-    return isinstance(getattr(inner, "reason", inner), _UNSENT)
+    return isinstance(getattr(inner, "reason", inner), NewConnectionError | ConnectTimeoutError)
 
 
-def _client() -> stripe.StripeClient:
+def _client() -> "stripe.StripeClient":
     return _made(settings.CONFIG.stripe_secret_key, settings.CONFIG.stripe_url)
 
 
 @lru_cache(maxsize=4)
-def _made(key: str, url: str) -> stripe.StripeClient:
+def _made(key: str, url: str) -> "stripe.StripeClient":
     """Retries are ours to decide, so the library makes none."""
+    import stripe
+
     return stripe.StripeClient(
         key, base_addresses={"api": url} if url else None, max_network_retries=0,
         http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),

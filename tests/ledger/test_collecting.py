@@ -337,3 +337,45 @@ def test_money_with_a_collector_counts_as_covering_what_clients_are_owed(shop):
 
     cards.paid(shop)
     assert list(invariants.get("client_money_covered").check(NOW)) == []
+
+
+def test_who_calls_too_often_is_asked_to_come_back(shop, settings, monkeypatch):
+    from ledger import hooks
+
+    settings.CONFIG = settings.CONFIG.model_copy(update={"rate_limits": ""})
+    monkeypatch.setattr(hooks, "TRIES", (2, 60))
+    given = cards.event("customer.created", {"id": "cus_1"})
+    answers = [cards.tell(given) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 0 < int(answers[-1]["Retry-After"]) <= 60
+
+
+def test_the_sweeps_find_what_a_lost_nudge_left_behind_and_no_more(shop):
+    row = cards.paid(shop)
+    cards.begun()
+    clawbacks.ask_refund(row, amount="1.00", by=BY, at=NOW, key="k")
+    assert cards.tell(cards.event("payment_intent.succeeded", shop.intent(row))).status_code == 200
+    soon, late = NOW + timedelta(seconds=5), NOW + timedelta(minutes=16)
+    much_later = timezone.now() + timedelta(minutes=1)
+    assert (
+        told.sweep(now=timezone.now),
+        refunding.sweep(now=lambda: soon),
+        taking.sweep(now=lambda: soon),
+    ) == (0, 0, 0)
+    assert (
+        told.sweep(now=lambda: much_later),
+        refunding.sweep(now=lambda: late),
+        taking.sweep(now=lambda: late),
+    ) == (1, 1, 1)
+
+
+def test_a_refund_that_comes_back_to_stripe_is_in_the_wallet_again(shop):
+    row = cards.paid(shop)
+    done = refunding.push(clawbacks.ask_refund(row, amount="30.00", by=BY, at=NOW, key="k"), now=now)
+    failed = clawbacks.fail(done, code="FAILED", message="The card is closed", by=BY, at=NOW)
+    assert (failed.state, desk.in_wallet(row.client), receivable()) == ("failed", 100, 100)
+    assert (
+        clawbacks.fail(done, code="FAILED", message="", by=BY, at=NOW).return_entry_id
+        == failed.return_entry_id
+    )
+    assert clawbacks.refundable(Deposit.objects.get()) == 100
