@@ -114,6 +114,35 @@ class Configuration(BaseSettings):
     exchange_rate_hours: int = Field(
         24, ge=1, description="An exchange rate older than this is not quoted any more."
     )
+    stripe_secret_key: str = Field(
+        "", description="Secret key of our Stripe account. Unset: there are no deposits by card."
+    )
+    stripe_publishable_key: str = Field(
+        "", description="Publishable key of the same account, for the client app's card form."
+    )
+    stripe_webhook_secret: str = Field(
+        "",
+        description="Signing secret of the webhook at `PUBLIC_URL/hooks/stripe/`. Unset: there are no deposits by card.",
+    )
+    stripe_currencies: str = Field(
+        "USD,EUR,GBP", description="Comma-separated currencies in which cards are taken."
+    )
+    stripe_url: str = Field("", description="Address of Stripe's API, without a path. Unset: Stripe's own.")
+    paypal_client_id: str = Field(
+        "", description="Client id of our PayPal application. Unset: PayPal is not offered."
+    )
+    paypal_secret: str = Field("", description="Secret of the same application.")
+    paypal_webhook_id: str = Field(
+        "",
+        description="Id that PayPal gave the webhook at `PUBLIC_URL/hooks/paypal/`. Unset: PayPal is not offered.",
+    )
+    paypal_currencies: str = Field(
+        "USD,EUR,GBP", description="Comma-separated currencies that PayPal takes for us."
+    )
+    paypal_url: str = Field(
+        "",
+        description="Address of PayPal's API, without a path (that of the sandbox is at `api-m.sandbox.paypal.com`). Unset: PayPal's own.",
+    )
     deriv_url: str = Field("", description="WebSocket address of Deriv's v3 API. Unset: see DERIV_REST_URL.")
     deriv_app_id: int = Field(1089, description="The application id sent to Deriv's v3 API.")
     deriv_rest_url: str = Field(

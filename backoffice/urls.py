@@ -11,6 +11,7 @@ urlpatterns = [
     path(
         "", include("graphql_api.urls")
     ),  # before the console: a page of it lies below the console's address
+    path("", include("ledger.urls")),
     path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),

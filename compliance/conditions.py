@@ -25,6 +25,7 @@ class Facts:
 
     beneficiary_added_at: datetime | None = None
     is_crypto: bool = False
+    owes: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,12 @@ def _high_risk(least: Decimal, case: Case) -> str:
     return f"Client of high risk, {_money(case)}" if is_high else ""
 
 
+def _debt(least: Decimal, case: Case) -> str:
+    return (
+        f"Client owes us money, {_money(case)}" if case.facts.owes and case.activity.amount >= least else ""
+    )
+
+
 def _not_active(least: Decimal, case: Case) -> str:
     is_wrong = case.client.status != Client.Status.ACTIVE and case.activity.amount >= least
     return f"Client is {case.client.get_status_display().lower()}" if is_wrong else ""
@@ -165,5 +172,6 @@ _CONDITIONS: Final[dict[MonitoringRule.Condition, Callable[[Decimal, Case], str]
     C.OFTEN: _often,
     C.CRYPTO: _crypto,
     C.HIGH_RISK: _high_risk,
+    C.DEBT: _debt,
     C.NOT_ACTIVE: _not_active,
 }

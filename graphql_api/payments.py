@@ -18,6 +18,8 @@ from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
 from ledger import deposits
 from ledger import models as db
+from ledger.collecting import port as collecting
+from ledger.collecting import taking
 from ledger.models import AccountQuerySet, DepositQuerySet
 
 DepositState = db.Deposit.State
@@ -77,6 +79,54 @@ class PaymentInstructions:
         )
 
 
+ClawBackKind = db.ClawBack.Kind
+strawberry.enum(
+    ClawBackKind, name="ClawBackKind", description="A refund of ours, or a chargeback of the payer's bank."
+)
+ClawBackState = db.ClawBack.State
+strawberry.enum(ClawBackState, name="ClawBackState", description="Where it is.")
+
+
+@strawberry.type(
+    description="What the app needs to have the client pay, by card or PayPal. Nothing is paid by it."
+)
+class Collect:
+    client_secret: str | None = strawberry.field(description="For Stripe's form: confirms this one payment.")
+    publishable_key: str | None = strawberry.field(description="Whose form it is.")
+    url: str | None = strawberry.field(description="Where the client goes to approve it, at PayPal.")
+
+    @staticmethod
+    def of(found: collecting.Collect | None) -> "Collect | None":
+        if found is None:
+            return None
+        return Collect(
+            client_secret=found.client_secret or None,
+            publishable_key=found.publishable_key or None,
+            url=found.url or None,
+        )
+
+
+@strawberry.type(description="Money of a deposit that went back to whoever paid it, or may.")
+class ClawBack:
+    id: strawberry.ID
+    kind: ClawBackKind
+    state: ClawBackState
+    why: str
+    amount: Money
+    created_at: datetime
+
+    @staticmethod
+    def of(row: db.ClawBack) -> "ClawBack":
+        return ClawBack(
+            id=strawberry.ID(str(row.uuid)),
+            kind=ClawBackKind(row.kind),
+            state=ClawBackState(row.state),
+            why=row.why,
+            amount=Money.of(row.amount, row.currency_id),
+            created_at=row.requested_at,
+        )
+
+
 @strawberry.type(description="Money into a wallet, from the moment the client says that it will come.")
 class Deposit:
     id: strawberry.ID
@@ -92,6 +142,9 @@ class Deposit:
     created_at: datetime
     expires_at: datetime | None = strawberry.field(description="Until when it is waited for, while it is.")
     completed_at: datetime | None
+    claw_backs: list[ClawBack] = strawberry.field(
+        description="Refunds and chargebacks of it, the first first."
+    )
 
     @staticmethod
     def of(row: db.Deposit) -> "Deposit":
@@ -110,6 +163,7 @@ class Deposit:
             created_at=row.created_at,
             expires_at=row.expires_at if row.is_open else None,
             completed_at=row.completed_at,
+            claw_backs=[ClawBack.of(one) for one in sorted(row.claw_backs.all(), key=lambda one: one.pk)],
         )
 
 
@@ -120,15 +174,19 @@ class DepositAnswer:
     instructions: PaymentInstructions | None = strawberry.field(
         description="Of a bank transfer that is waited for."
     )
+    collect: Collect | None = strawberry.field(
+        description="Of a deposit by card or PayPal that is not paid yet."
+    )
 
     @staticmethod
-    def of(row: db.Deposit) -> "DepositAnswer":
+    def of(row: db.Deposit, collect: collecting.Collect | None = None) -> "DepositAnswer":
         wallet = db.Account.objects.get(pk=row.wallet_id)
         account = deposits.pays_into(row.currency_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
             wallet=Wallet.of(wallet),
             instructions=PaymentInstructions.of(row, account),
+            collect=Collect.of(collect),
         )
 
 
@@ -196,8 +254,8 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation(
-        description="Say that money will come by bank transfer. The answer says where to pay and under which reference; "
-        "the wallet is credited when the money is on our bank's statement."
+        description="Say that money will come. By bank transfer the answer says where to pay and under which reference, and the "
+        "wallet is credited when the money is on our bank's statement; by card or PayPal it says how the client pays (`collect`)."
     )
     @problem_as_answer
     def create_deposit(self, info: Info, input: CreateDepositInput) -> CreateDepositResult:
@@ -205,8 +263,10 @@ class Mutation:
         owner = client_of(user, input.client)
         clients.check_may_act(user, owner.pk)
         limits.take_all(info, ("deposit", str(owner.pk)))
+        if input.method in (PaymentMethod.CARD, PaymentMethod.PAYPAL):
+            return _by_collector(user, owner, input)
         if input.method is not PaymentMethod.BANK:
-            raise deposits.DepositNotOffered("There are only bank transfers here.", field="method")
+            raise deposits.DepositNotOffered("There are no such deposits here.", field="method")
         row = deposits.create(
             owner, method=input.method.value, currency=input.currency, amount=input.amount, by=By.user(user),
             at=timezone.now(), key=input.key,
@@ -224,6 +284,15 @@ class Mutation:
         return DepositAnswer.of(deposits.cancel(row, by=By.user(user), at=timezone.now()))
 
 
+def _by_collector(user: User, owner: Client, input: CreateDepositInput) -> DepositAnswer:
+    by = By.user(user)
+    row = taking.create(
+        owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by, at=timezone.now(), key=input.key
+    )  # fmt: skip
+    collect = taking.begin(row, by=by, now=timezone.now)
+    return DepositAnswer.of(deposits.of_user(user, row.uuid), collect)
+
+
 def wallets_of(user: User) -> AccountQuerySet:
     """The wallets of every client this person acts for."""
     owners = Client.objects.of_user(user).values("uuid")
@@ -233,7 +302,7 @@ def wallets_of(user: User) -> AccountQuerySet:
 
 
 def _deposits(user: User) -> DepositQuerySet:
-    return db.Deposit.objects.of_user(user).select_related("client")
+    return db.Deposit.objects.of_user(user).select_related("client").prefetch_related("claw_backs")
 
 
 def _filtered(rows: DepositQuerySet, given: DepositFilter) -> DepositQuerySet:

@@ -15,6 +15,7 @@ class LedgerConfig(AppConfig):
         from compliance import approvals, clients, decisions
         from ledger import (
             adjustment_defaults,
+            collector_documents,
             deposit_history,
             history,
             states_document,
@@ -25,7 +26,11 @@ class LedgerConfig(AppConfig):
         )
         from ledger.adjustment_kind import AdjustmentKind
         from ledger.bank import claims, importing
+        from ledger.collecting.paypal_orders import PayPalOrders
+        from ledger.collecting.port import collectors
+        from ledger.collecting.stripe_cards import StripeCards
         from ledger.control import checks, explain, transfer_checks
+        from ledger.debt_kind import WriteOffKind
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
         from ledger.transfer_history import ADJUSTMENTS, TRANSFERS
@@ -48,6 +53,10 @@ class LedgerConfig(AppConfig):
         clients.opening_steps.register("transfer_code", transfer_codes.give, order=10)
         starting_data.register("transfer codes", transfer_codes.give_missing)
         starting_data.register("adjustment categories", adjustment_defaults.load)
+        approvals.kinds.register(WriteOffKind.name, WriteOffKind())
+        collectors.register(StripeCards.name, StripeCards())
+        collectors.register(PayPalOrders.name, PayPalOrders())
+        collector_documents.register()
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
         providers.register(BankFile.name, BankFile())
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)

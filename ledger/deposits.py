@@ -46,10 +46,12 @@ def create(
     at: datetime,
     key: str,
     waits_for: timedelta = WAITS_FOR,
+    collector: str = "",
 ) -> Deposit:
     """The client says that money will come; the answer has the reference to write on the payment. Nothing is booked.
 
-    `amount` is exact, never rounded. After `waits_for` the deposit expires by itself. The same key with the same
+    `collector` takes it for us, where it does not come to our bank (see `collecting.taking`). `amount` is exact, never
+    rounded. After `waits_for` the deposit expires by itself. The same key with the same
     content returns the first deposit; keys are each client's own. Opens the client's wallet in the currency.
 
     :raises DepositNotOffered: if the currency is not in use, or no bank account of ours takes such deposits.
@@ -73,7 +75,7 @@ def create(
             row = Deposit(
                 client=client, wallet=wallet(client.uuid, currency, at=at), method=method, currency=unit, amount=value,
                 reference=references.unused(Deposit), key=key, content_hash=content, created_at=at, changed_at=at,
-                expires_at=at + waits_for,
+                expires_at=at + waits_for, collector=collector,
             )  # fmt: skip
             row.save(force_insert=True)
             _record("deposit.created", row, by=by, at=at, key=key)

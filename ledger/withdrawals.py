@@ -20,7 +20,7 @@ from backoffice.who import By
 from compliance import approvals, decisions
 from compliance.decisions import Asked, Facts
 from compliance.models import Approval, Client, Decision, Movement
-from ledger import fees, holds, payment_states, references
+from ledger import debts, fees, holds, payment_states, references
 from ledger.beneficiaries import BeneficiaryRemoved, WithdrawalNotOffered
 from ledger.content import content_hash
 from ledger.models import Beneficiary, Fee, Method, Withdrawal, WithdrawalRoute
@@ -163,7 +163,11 @@ def refused(row: Withdrawal, *, approval: Approval, reason: str, by: By, at: dat
 
 def facts_of(row: Withdrawal) -> Facts:
     """What compliance cannot know by itself."""
-    return Facts(beneficiary_added_at=row.beneficiary.added_at, is_crypto=row.method == Method.CRYPTO)
+    return Facts(
+        beneficiary_added_at=row.beneficiary.added_at,
+        is_crypto=row.method == Method.CRYPTO,
+        owes=debts.owes(row.client),
+    )
 
 
 def of_user(user: User, public_id: UUID) -> Withdrawal:

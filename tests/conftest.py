@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from tests.brokerage.deriv.running import SimulatorProcess
+    from tests.ledger.cards import Shop
     from tests.running import LiveApp, Running
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
@@ -195,3 +196,20 @@ def the_venue(_the_venue: "SimulatorProcess", settings: Any) -> Iterator["Simula
     yield _the_venue
     _the_venue.control("DELETE", "faults")
     _the_venue.control("POST", "tokens", {"life_seconds": 3600})
+
+
+@pytest.fixture(scope="session")
+def _stripe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from tests.ledger import cards
+
+    with cards.server(tmp_path_factory.mktemp("stripe")) as url:
+        yield url
+
+
+@pytest.fixture
+def shop(_stripe_server: str, settings: Any) -> "Shop":
+    """Deposits by card are taken by a Stripe-compatible server; what clients and Stripe itself do there."""
+    from tests.ledger import cards
+
+    settings.CONFIG = cards.configured(settings.CONFIG, _stripe_server)
+    return cards.Shop(_stripe_server)

@@ -32,6 +32,7 @@ class MonitoringRule(HistoricalModel):
         OFTEN = "often", "Within 24 hours, this included, there are at least"
         CRYPTO = "crypto", "It is crypto, of at least"
         HIGH_RISK = "high_risk", "The client's risk is high, and the amount at least"
+        DEBT = "debt", "The client owes us money, and the amount is at least"
         NOT_ACTIVE = "not_active", "The client is suspended or closed, and the amount at least"
 
     name = models.CharField(max_length=80, unique=True)

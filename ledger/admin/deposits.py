@@ -24,6 +24,7 @@ from backoffice.patience import is_late
 from backoffice.who import By
 from compliance.models import Client
 from ledger import deposits, references
+from ledger.admin.claw_backs import of_deposit, refund_deposit
 from ledger.admin.shown import entries_text
 from ledger.models import Deposit, Entry, Method
 
@@ -90,8 +91,8 @@ class DepositAdmin(ReadOnlyAdmin):
         period_filter("created_at", "time asked for"),
     )  # fmt: skip
     subject_type = "deposit"
-    actions_detail = ("cancel_deposit",)
-    cancel_deposit = cancel_deposit
+    actions_detail = ("cancel_deposit", "refund_deposit")
+    cancel_deposit, refund_deposit = cancel_deposit, refund_deposit
     list_intro = "Money clients said would come. It is credited when it is seen on a bank statement, or by its provider."
     empty_text = "No deposit here. One appears when a client asks for a reference to pay under."
 
@@ -157,7 +158,7 @@ class DepositAdmin(ReadOnlyAdmin):
                 ("What came?", [
                     ("Asked for", self.asked(row)), ("Came", self.came(row)),
                     ("Fee", show.money(row.fee, row.currency_id, digits) if row.fee else ""),
-                    ("Bank line", record_link(line) if line else ""), ("Known there as", row.external_id),
+                    ("Bank line", record_link(line) if line else ""), ("Collector", row.collector), ("Known there as", row.external_id),
                     ("Note", row.note),
                 ]),
                 ("When?", [
@@ -166,9 +167,21 @@ class DepositAdmin(ReadOnlyAdmin):
                 ]),
             ],
             timeline=timeline.of("deposit", row.uuid),
-            tabs=[Tab("Journal entries", lambda: _entries(row))]
-            if request.user.has_perm("ledger.view_entry") else [],
+            tabs=_tabs(request, row),
         )  # fmt: skip
+
+
+def _tabs(request: HttpRequest, row: Deposit) -> list[Tab]:
+    tabs = (
+        [Tab("Journal entries", lambda: _entries(row))] if request.user.has_perm("ledger.view_entry") else []
+    )
+    if (
+        row.collector
+        and request.user.has_perm("ledger.view_collectorevent")
+        and request.user.has_perm("ledger.view_clawback")
+    ):
+        tabs.append(Tab("Collector", lambda: of_deposit(request, row)))
+    return tabs
 
 
 def _entries(row: Deposit) -> SafeString:

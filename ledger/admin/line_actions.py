@@ -17,6 +17,8 @@ from ledger import references
 from ledger.admin.preview import preview_of
 from ledger.bank import claims, suspense
 from ledger.bank.matching import Candidate
+from ledger.collecting.accounts import receivable
+from ledger.collecting.port import collectors
 from ledger.models import BankLine, Deposit, Payment
 
 PERMISSION = "ledger.resolve_bankline"
@@ -255,6 +257,46 @@ def keep_line(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str
 def book_bank_fee(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
     suspense.book_fee(row, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
     return "Booked as a fee of the bank."
+
+
+class CollectorForm(ReasonForm):
+    """Which collector paid us, or took from us."""
+
+    collector = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    field_order = ("collector", "reason", "key")
+
+    def fit(self, row: BankLine) -> None:
+        field: Any = self.fields["collector"]
+        field.choices = [(one.name, one.label) for one in collectors]
+
+    def effect(self, row: BankLine) -> Any:
+        """The lines as they would be for the first collector: the accounts are alike."""
+        return preview_of(lambda: _from_collector(row, collectors.names()[0], by=By.system("preview")))
+
+
+@dialog_action(
+    CollectorForm,
+    title="From a collector",
+    button="Book it",
+    description="A payout of what a collector has taken for us, or what it took back from our account: it settles what the collector owes us.",
+    permission=PERMISSION,
+    check=lambda row: suspense.check_may_move(row, State.PAID),
+    applies=suspense.may_move_to(State.PAID),
+    icon="webhook",
+)
+def from_a_collector(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
+    name = form.cleaned_data["collector"]
+    _from_collector(row, name, by=_by(request))
+    return f"Booked against what {collectors.get(name).label} owes us."
+
+
+def _from_collector(row: BankLine, name: str, *, by: By) -> BankLine:
+    collector, at = collectors.get(name), timezone.now()
+    against = receivable(name, row.bank_account.currency_id, at=at)
+    return suspense.claim(
+        row, against=against, kind="collector_payout", subject=("collector", collector.uuid),
+        narration=f"Payout of {collector.label}", by=by, at=at,
+    )  # fmt: skip
 
 
 def _assign(request: HttpRequest, row: BankLine, to: Deposit | Client, data: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from ledger.admin.line_actions import (
     assign_to_deposit,
     book_bank_fee,
     claim_line,
+    from_a_collector,
     keep_line,
     line_was_sent_back,
     send_line_back,
@@ -99,6 +100,7 @@ class BankLineAdmin(ReadOnlyAdmin):
         "keep_line",
         "line_was_sent_back",
         "book_bank_fee",
+        "from_a_collector",
         "take_line",
         "let_line_go",
     )
@@ -107,6 +109,7 @@ class BankLineAdmin(ReadOnlyAdmin):
     assign_to_deposit, assign_to_client = assign_to_deposit, assign_to_client
     claim_line, book_bank_fee = claim_line, book_bank_fee
     send_line_back, keep_line, line_was_sent_back = send_line_back, keep_line, line_was_sent_back
+    from_a_collector = from_a_collector
     list_intro = "Money that came and matched no deposit waits here for somebody to say whose it is; so does money that left unexplained."
     empty_text = "Nothing here. Lines appear when a bank statement is imported."
 

@@ -8,9 +8,11 @@ from typing import Final
 import fixtures
 from backoffice.who import By
 from compliance.models import Client
-from ledger import deposits
+from ledger import clawbacks, deposits
 from ledger.bank import importing
-from ledger.models import BankAccount, Deposit, Fee, MatchingRule, Method
+from ledger.collecting import taking
+from ledger.collecting.port import Found, Outcome
+from ledger.models import BankAccount, ClawBack, Deposit, Fee, MatchingRule, Method
 
 BY: Final = By.system("demo")
 
@@ -33,7 +35,8 @@ def load(clients: Sequence[Client], *, at: datetime) -> int:
         house, name=data["statement"]["name"], content=_statement(data, asked, at), by=BY, at=at
     )
     importing.confirm(statement, by=BY, at=at, key="demo-statement")
-    return len(accounts) + len(asked) + 1
+    _by_card(clients[-1], house, data["card"], at)
+    return len(accounts) + len(asked) + 2
 
 
 def _ask(client: Client, house: BankAccount, amount: str, at: datetime) -> Deposit:
@@ -45,6 +48,29 @@ def _ask(client: Client, house: BankAccount, amount: str, at: datetime) -> Depos
         by=BY,
         at=at,
         key="demo-deposit",
+    )
+
+
+def _by_card(client: Client, house: BankAccount, card: dict[str, str], at: datetime) -> None:
+    """A deposit by card as its collector would tell of it, and the chargeback that left the client owing the fee."""
+    row = deposits.create(
+        client, method=Method.CARD, currency=house.currency_id, amount=card["amount"], by=BY, at=at, key="demo-card",
+        collector="stripe",
+    )  # fmt: skip
+    row = deposits.begin(row, external_id="pi_demo", by=BY, at=at)
+    amount = Decimal(card["amount"])
+    word = Found(
+        outcome=Outcome.SUCCEEDED, amount=amount, currency=house.currency_id, fee=Decimal(card["fee"])
+    )
+    row = taking.settle(row, word, by=BY, at=at)
+    clawbacks.take_back(
+        row,
+        ClawBack.Kind.CHARGEBACK,
+        external_id="dp_demo",
+        amount=amount,
+        fee=Decimal(card["dispute_fee"]),
+        by=BY,
+        at=at,
     )
 
 

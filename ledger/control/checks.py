@@ -112,8 +112,9 @@ def _held_for_nothing(at: datetime) -> Iterator[Offender]:
 
 def _uncovered_clients(at: datetime) -> Iterator[Offender]:
     for sheet in client_money.report(totals.now(Book.REAL)):
-        if sheet.difference < 0:
-            said = f"Clients are owed {_short(sheet.owed)} {sheet.currency}, and {_short(sheet.at_banks)} is at banks."
+        if sheet.difference + sheet.with_collectors < 0:
+            there = f"{_short(sheet.at_banks)} is at banks, {_short(sheet.with_collectors)} with collectors"
+            said = f"Clients are owed {_short(sheet.owed)} {sheet.currency}, and {there}."
             yield Offender("", f"{Book.REAL.value} {sheet.currency}", said)
 
 
@@ -197,7 +198,7 @@ def register() -> None:
             "Every open hold is for something that is still going on.", _held_for_nothing
         ),
         "client_money_covered": Invariant(
-            "What we owe clients in real money is at our banks, in each currency.", _uncovered_clients
+            "What we owe clients in real money is at our banks or with collectors, in each currency.", _uncovered_clients
         ),
         "suspense_is_young": Invariant(
             "Nothing waits longer in suspense than SUSPENSE_DAYS allows.", _old_suspense

@@ -10,9 +10,14 @@ from ledger.control.totals import Group, Totals
 from ledger.models import Account
 
 AT_BANKS: Final = "bank"
+COLLECTED: Final = "collector"
 # What other accounts mean for the difference, in words; a purpose that is not named here stands under its own.
 WORDS: Final = MappingProxyType({
     "suspense": "Arrived, and not yet known whose",
+    "collector": "With collectors, on its way to our banks",
+    "receivable": "Owed to us by clients",
+    "collector_fees": "Charged by collectors",
+    "bad_debts": "Debts of clients, written off",
     "payments_out": "On the way out to clients",
     "deposit_fees": "Fees of deposits, not yet moved to our own bank account",
     "withdrawal_fees": "Fees of withdrawals, not yet moved to our own bank account",
@@ -47,6 +52,11 @@ class Sheet:
     def difference(self) -> Decimal:
         """What lies at banks less what is owed to clients; below zero money of clients is elsewhere."""
         return self.at_banks - self.owed
+
+    @property
+    def with_collectors(self) -> Decimal:
+        """What collectors have taken for us and have not paid to our banks yet."""
+        return -sum((line.amount for line in self.lines if line.group.purpose == COLLECTED), Decimal(0))
 
     @property
     def unexplained(self) -> Decimal:

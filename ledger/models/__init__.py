@@ -14,6 +14,14 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.collecting import (
+    ClawBack,
+    ClawBackQuerySet,
+    CollectorEvent,
+    CollectorEventQuerySet,
+    Debt,
+    DebtQuerySet,
+)
 from ledger.models.control import (
     BalanceAssertion,
     BalanceAssertionQuerySet,
@@ -60,8 +68,14 @@ __all__ = [
     "Beneficiary",
     "BeneficiaryQuerySet",
     "Book",
+    "ClawBack",
+    "ClawBackQuerySet",
     "Closing",
     "ClosingQuerySet",
+    "CollectorEvent",
+    "CollectorEventQuerySet",
+    "Debt",
+    "DebtQuerySet",
     "Deposit",
     "DepositQuerySet",
     "Entry",

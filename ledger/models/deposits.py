@@ -81,6 +81,12 @@ class Deposit(PublicIdModel):
     external_id = models.CharField(
         max_length=128, blank=True, help_text="What the bank or the provider calls it."
     )
+    collector = models.CharField(
+        max_length=32, blank=True, help_text="Who takes the money for us, if not a bank."
+    )
+    asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the collector was last asked about it."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     entry = models.OneToOneField(
         Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="deposit"

@@ -9,7 +9,7 @@ from django.utils import timezone
 from brokerage import demo, funding
 from brokerage.models import Funding, TradingAccount
 from ledger.bank import suspense
-from ledger.models import Account, BankLine, Deposit
+from ledger.models import Account, BankLine, ClawBack, Debt, Deposit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis", "the_venue")]
 
@@ -44,9 +44,11 @@ def test_the_demo_shows_payments_in_their_states():
         "completed",
         "completed",
         "completed",
+        "completed",
         "pending",
     ]
+    assert (ClawBack.objects.get().state, Debt.objects.get().state) == ("open", "open")
     line = BankLine.objects.get(text="for my trading account")
     assert [one.words for one, _ in suspense.candidates_of(line)] == ["The amount and the name fit"]
     call_command("load_demo", verbosity=0)
-    assert (BankLine.objects.count(), Deposit.objects.count()) == (6, 4)
+    assert (BankLine.objects.count(), Deposit.objects.count()) == (6, 5)

@@ -111,10 +111,10 @@ def test_refusals_name_their_field_and_leave_nothing():
     assert fingerprint() == before
 
 
-def test_a_list_of_deposits_costs_two_queries_however_long_it_is(django_assert_num_queries):
+def test_a_list_of_deposits_costs_three_queries_however_long_it_is(django_assert_num_queries):
     _, app = client()
     for number in range(4):
         app.data(CREATE, input=asked(key=f"k{number}"))
     app.data(LIST)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(app.data(LIST)["edges"]) == 4

@@ -8,10 +8,12 @@ from django.db.models import Model
 
 from compliance.clients import Opening
 from compliance.models import Client
-from ledger import deposits
+from ledger import clawbacks, deposits, holds
 from ledger.bank import accounts as bank_accounts
 from ledger.bank import importing
-from ledger.models import Account, BankAccount, BankStatement, Deposit, Fee, MatchingRule
+from ledger.collecting import taking
+from ledger.collecting.port import Found, Outcome
+from ledger.models import Account, BankAccount, BankStatement, CollectorEvent, Deposit, Fee, MatchingRule
 from ledger.wallets import wallet
 from tests import world
 
@@ -88,3 +90,25 @@ def everything(of: Client) -> list[Model]:
     statement = imported(csv_file(f"2026-11-20;100.00;Thanks {row.reference};Amina;"), account)
     rule = MatchingRule.objects.create(currency_id="EUR")
     return [account, deposits.locked(row), statement, statement.lines.get(), fee(), rule]
+
+
+def taken_back(of: Client) -> list[Model]:
+    """A deposit by card of this client that was charged back, what its collector told, and what the client owes for it."""
+    row = deposits.create(
+        of, method="card", currency="EUR", amount="50.00", by=BY, at=NOW, key="by-card", collector="stripe"
+    )
+    row = deposits.begin(row, external_id="pi_1", by=BY, at=NOW)
+    Fee.objects.create(direction="in", method="card", currency_id="EUR", fixed=D("1.00"))
+    row = taking.settle(row, Found(outcome=Outcome.SUCCEEDED, amount=D(50), currency="EUR"), by=BY, at=NOW)
+    # What the client has besides is held, and stays so.
+    there = Account.objects.get(pk=row.wallet_id).available - 49
+    if there:
+        holds.place(
+            account=row.wallet, amount=there, purpose="test", by=BY, at=NOW, key="there", client_id=of.uuid
+        )
+    event = CollectorEvent.objects.create(
+        collector="stripe", event_id="evt_1", kind="dispute_opened", deposit=row, payment_id="pi_1", object_id="dp_1", amount=D(50),
+        currency_code="EUR", state="failed", reason="A test", occurred_at=NOW, received_at=NOW, tried_at=NOW, changed_at=NOW,
+    )  # fmt: skip
+    taken = clawbacks.take_back(row, "chargeback", external_id="dp_1", amount=D(50), by=BY, at=NOW)
+    return [event, taken, taken.debt]
