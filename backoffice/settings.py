@@ -181,7 +181,13 @@ SILENCED_SYSTEM_CHECKS = [
 ]  # e-mail is unique whatever its case, by a constraint Django cannot see into
 
 LOGGING = logging_settings(CONFIG.log_format, CONFIG.log_level)
-hide(CONFIG.secret_key, CONFIG.metrics_token, MAIL_SERVER.password, *CONFIG.field_keys.split(","))
+hide(
+    CONFIG.secret_key,
+    CONFIG.metrics_token,
+    CONFIG.custodian_token,
+    MAIL_SERVER.password,
+    *CONFIG.field_keys.split(","),
+)
 
 # ── the console ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,8 @@ class LedgerConfig(AppConfig):
         from ledger.deposit_history import DEPOSITS
         from ledger.providers import providers
         from ledger.providers.bank_file import BankFile
+        from ledger.providers.crypto import Crypto
+        from ledger.providers.manual import Manual
         from ledger.vitals import INVARIANT_OFFENDERS
         from ledger.withdrawal_kind import WithdrawalKind
 
@@ -29,7 +31,8 @@ class LedgerConfig(AppConfig):
         state_diagrams.register("payment_batch", states_document.payment_batch, order=26)
         approvals.kinds.register(WithdrawalKind.name, WithdrawalKind())
         decisions.rechecks.register("withdrawals", withdrawals.look_again)
-        providers.register(BankFile.name, BankFile())
+        for provider in (BankFile(), Crypto(), Manual()):
+            providers.register(provider.name, provider)
         state_diagrams.register("balance_assertion", states_document.balance_assertion, order=29)
         vitals.register(INVARIANT_OFFENDERS, order=50)
         checks.register()

@@ -9,7 +9,7 @@ from typing import Final
 from ledger.control.totals import Group, Totals
 from ledger.models import Account
 
-AT_BANKS: Final = "bank"
+AT_BANKS: Final = frozenset({"bank", "custody"})  # coins lie at the custodian as money does at banks
 # What other accounts mean for the difference, in words; a purpose that is not named here stands under its own.
 WORDS: Final = MappingProxyType({
     "suspense": "Arrived, and not yet known whose",
@@ -66,7 +66,7 @@ def _sheets(found: Totals) -> Iterator[Sheet]:
                 continue
             if group.kind == Account.Kind.LIABILITY and group.owner_type == "client":
                 owed -= net
-            elif group.kind == Account.Kind.ASSET and group.purpose == AT_BANKS:
+            elif group.kind == Account.Kind.ASSET and group.purpose in AT_BANKS:
                 at_banks += net
             else:
                 words = WORDS.get(group.purpose, group.purpose.replace("_", " ").capitalize())
