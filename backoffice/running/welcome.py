@@ -67,9 +67,9 @@ def not_ready(config: Configuration) -> list[str]:
         simulator = f"http://127.0.0.1:{config.deriv_sim_port}/simulator/health"
         if ask(simulator).status != 200:
             reasons.append("The Deriv simulator does not answer.")
-    if config.is_custodian_simulated and not reasons:
-        if ask(f"{config.custodian_address}/simulator/health").status != 200:
-            reasons.append("The custodian simulator does not answer.")
+    custodian = f"{config.custodian_address}/simulator/health"
+    if config.is_custodian_simulated and not reasons and ask(custodian).status != 200:
+        reasons.append("The custodian simulator does not answer.")
     return reasons
 
 

@@ -13,6 +13,14 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.coins import (
+    CoinArrival,
+    CoinArrivalQuerySet,
+    CoinRoute,
+    CustodianCursor,
+    DepositAddress,
+    DepositAddressQuerySet,
+)
 from ledger.models.control import (
     BalanceAssertion,
     BalanceAssertionQuerySet,
@@ -49,7 +57,13 @@ __all__ = [
     "Book",
     "Closing",
     "ClosingQuerySet",
+    "CoinArrival",
+    "CoinArrivalQuerySet",
+    "CoinRoute",
+    "CustodianCursor",
     "Deposit",
+    "DepositAddress",
+    "DepositAddressQuerySet",
     "DepositQuerySet",
     "Entry",
     "EntryQuerySet",

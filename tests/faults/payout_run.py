@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,7 +120,7 @@ def _wait(world: Payouts, desk: Desk) -> int:
                 if row.state == Payment.State.UNKNOWN and is_old and row.end_to_end_id not in known:
                     payments.settle(
                         row, was_paid=False, evidence="It is not in the custodian's books.", by=BY, at=timezone.now(),
-                        key=f"settle {row.uuid}",
+                        key=f"settle-{row.uuid}",
                     )  # fmt: skip
                     settled.add(row.pk)
         except DatabaseError:
@@ -127,10 +128,8 @@ def _wait(world: Payouts, desk: Desk) -> int:
             return False
         return not rows
 
-    try:
+    with suppress(AssertionError):  # what is not final is found by the check
         until(done, "every payment is final", PATIENCE, every=1.0)
-    except AssertionError:
-        pass  # what is not final is found by the check
     return len(settled)
 
 
