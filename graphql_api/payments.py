@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from django.conf import settings
 from django.utils import timezone
 from strawberry.types import Info
 
@@ -16,7 +17,7 @@ from graphql_api.brokerage import id_of
 from graphql_api.clients import client_of
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
-from ledger import deposits
+from ledger import coins, deposits
 from ledger import models as db
 from ledger.models import AccountQuerySet, DepositQuerySet
 
@@ -62,18 +63,47 @@ class PaymentInstructions:
     iban: str | None
     account_number: str | None
     bic: str | None
+    address: str | None = strawberry.field(
+        default=None,
+        description="Where to send coins: the client's own, always the same for a currency and network.",
+    )
+    network: str | None = strawberry.field(
+        default=None, description="The chain the address is on; coins sent over another are lost."
+    )
 
     @staticmethod
-    def of(row: db.Deposit, account: db.BankAccount | None) -> "PaymentInstructions | None":
-        if account is None or row.method != PaymentMethod.BANK or not row.is_open:
+    def of(row: db.Deposit, network: str = "") -> "PaymentInstructions | None":
+        if not row.is_open:
             return None
-        return PaymentInstructions(
-            reference=row.reference,
-            holder=account.holder,
-            bank=account.bank_name or None,
-            iban=account.iban or None,
-            account_number=account.number or None,
-            bic=account.bic or None,
+        if row.method == PaymentMethod.CRYPTO:
+            rows = db.DepositAddress.objects.filter(client=row.client_id, currency=row.currency_id)
+            given = (rows.filter(network=network) if network else rows.order_by("id")).first()
+            return (
+                None
+                if given is None
+                else PaymentInstructions(
+                    reference=row.reference,
+                    holder=settings.CONFIG.company_name,
+                    bank=None,
+                    iban=None,
+                    account_number=None,
+                    bic=None,
+                    address=given.address,
+                    network=given.network,
+                )
+            )
+        account = deposits.pays_into(row.currency_id) if row.method == PaymentMethod.BANK else None
+        return (
+            None
+            if account is None
+            else PaymentInstructions(
+                reference=row.reference,
+                holder=account.holder,
+                bank=account.bank_name or None,
+                iban=account.iban or None,
+                account_number=account.number or None,
+                bic=account.bic or None,
+            )
         )
 
 
@@ -118,17 +148,16 @@ class DepositAnswer:
     deposit: Deposit
     wallet: Wallet = strawberry.field(description="The wallet, with its balances after this.")
     instructions: PaymentInstructions | None = strawberry.field(
-        description="Of a bank transfer that is waited for."
+        description="Of a bank transfer or coins that are waited for."
     )
 
     @staticmethod
-    def of(row: db.Deposit) -> "DepositAnswer":
+    def of(row: db.Deposit, network: str = "") -> "DepositAnswer":
         wallet = db.Account.objects.get(pk=row.wallet_id)
-        account = deposits.pays_into(row.currency_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
             wallet=Wallet.of(wallet),
-            instructions=PaymentInstructions.of(row, account),
+            instructions=PaymentInstructions.of(row, network),
         )
 
 
@@ -138,6 +167,9 @@ class CreateDepositInput:
     amount: str = strawberry.field(description="What will come, as text.")
     key: str = strawberry.field(description="Chosen by the app; the same key again is the same deposit.")
     method: PaymentMethod = PaymentMethod.BANK
+    network: str | None = strawberry.field(
+        default=None, description="Of coins: which chain. Unset: the first that is offered."
+    )
     client: strawberry.ID | None = strawberry.field(default=None, description="Unset: the first you act for.")
 
 
@@ -196,8 +228,9 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation(
-        description="Say that money will come by bank transfer. The answer says where to pay and under which reference; "
-        "the wallet is credited when the money is on our bank's statement."
+        description="Say that money will come. For a bank transfer the answer says where to pay and under which reference, and the "
+        "wallet is credited when the money is on our bank's statement; for CRYPTO it has the address to send coins to, which are "
+        "credited when enough blocks bury them."
     )
     @problem_as_answer
     def create_deposit(self, info: Info, input: CreateDepositInput) -> CreateDepositResult:
@@ -205,13 +238,16 @@ class Mutation:
         owner = client_of(user, input.client)
         clients.check_may_act(user, owner.pk)
         limits.take_all(info, ("deposit", str(owner.pk)))
-        if input.method is not PaymentMethod.BANK:
-            raise deposits.DepositNotOffered("There are only bank transfers here.", field="method")
+        if input.method not in (PaymentMethod.BANK, PaymentMethod.CRYPTO):
+            raise deposits.DepositNotOffered("There are only bank transfers and coins here.", field="method")
+        by, at, network = By.user(user), timezone.now(), ""
+        if input.method is PaymentMethod.CRYPTO:
+            network = coins.address_for(owner, input.currency, input.network or "", by=by, at=at).network
         row = deposits.create(
-            owner, method=input.method.value, currency=input.currency, amount=input.amount, by=By.user(user),
-            at=timezone.now(), key=input.key,
+            owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by,
+            at=at, key=input.key,
         )  # fmt: skip
-        return DepositAnswer.of(row)
+        return DepositAnswer.of(row, network)
 
     @strawberry.mutation(
         description="Say that nothing will come after all. What comes is credited all the same. Asking again changes nothing."

@@ -255,7 +255,7 @@ def _credit(row: CoinArrival, *, source: Account, by: By, at: datetime, reason: 
     return _move(row, State.CREDITED, "coins.credited", by=by, at=at, reason=reason)
 
 
-def _book_beside(row: CoinArrival, *, at: datetime) -> int:
+def _book_beside(row: CoinArrival, *, at: datetime) -> int | None:
     where = row.address
     return journal.post(
         kind="coins_beside", by=BY, at=at, key=f"coins:{row.uuid}:beside", subject=(SUBJECT, row.uuid),

@@ -7,6 +7,7 @@ from ledger.models import (
     BalanceAssertion,
     BankLine,
     BankStatement,
+    CoinArrival,
     Deposit,
     Hold,
     Payment,
@@ -149,6 +150,22 @@ def payment_batch() -> StateDiagram:
             State.SEALING: Waiting("a worker", "`payouts.sweep` goes on where it was left", "10 minutes"),
             State.SEALED: Waiting("whoever takes the file to the bank: *Mark sent*", "nothing; the page of stuck things shows it", "4 hours"),
             State.SENT: Waiting("the bank's statement or status report", "`payouts.sweep` closes it when all is told", "3 days"),
+        },
+    )  # fmt: skip
+
+
+def coin_arrival() -> StateDiagram:
+    """Coins that came: seen, buried by blocks, credited once; or forgotten by their chain."""
+    State = CoinArrival.State
+    return StateDiagram(
+        title="Coins that arrived",
+        about="`ledger.models.CoinArrival.MOVES`; moved by `ledger/coins.py`, under its row lock, as the custodian tells.",
+        moves=CoinArrival.MOVES,
+        first=State.SEEN,
+        waiting={
+            State.SEEN: Waiting("a block with it", "`coins.read`, every five seconds", "1 day"),
+            State.CONFIRMING: Waiting("the blocks that bury it", "`coins.read`, every five seconds", "6 hours"),
+            State.LOST: Waiting("whoever makes it good: *Close*", "nothing; the page of stuck things shows it", "1 hour"),
         },
     )  # fmt: skip
 

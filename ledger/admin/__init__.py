@@ -4,6 +4,7 @@ from ledger.admin import (  # noqa: F401
     accounts,
     assertions,
     closings,
+    coins,
     console,
     deposits,
     entries,
@@ -12,6 +13,7 @@ from ledger.admin import (  # noqa: F401
     lines,
     payments,
     payments_setup,
+    reconciliation,
     statements,
     withdrawals,
 )

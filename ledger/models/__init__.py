@@ -32,6 +32,7 @@ from ledger.models.control import (
 from ledger.models.deposits import Deposit, DepositQuerySet
 from ledger.models.payments import Payment, PaymentBatch, PaymentQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
+from ledger.models.reconciliation import Reconciliation, Unmatched
 from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
 from ledger.models.withdrawals import (
     Beneficiary,
@@ -78,7 +79,9 @@ __all__ = [
     "PaymentBatch",
     "PaymentQuerySet",
     "Posting",
+    "Reconciliation",
     "Side",
+    "Unmatched",
     "Withdrawal",
     "WithdrawalQuerySet",
     "WithdrawalRoute",

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, NoReturn
 
-from ledger.bank.accounts import ledger_account
+from ledger.bank.accounts import unmatched_out
 from ledger.custody import custody
-from ledger.models import Account, Method, Payment, WithdrawalRoute
+from ledger.models import Account, Method, Payment
 from ledger.providers.port import Answer, Provider
 
 
@@ -16,18 +16,10 @@ class Manual(Provider):
     is_manual: ClassVar[bool] = True
 
     def settles_from(self, payment: Payment) -> Account:
-        """The bank account that the route of its method names; coins, from the custodian."""
-        method = payment.withdrawal.method
-        if method == Method.CRYPTO:
+        """What left a bank and no payment explains yet: the bank's own statement takes it from there. Coins, from the custodian."""
+        if payment.withdrawal.method == Method.CRYPTO:
             return custody(payment.currency_id)
-        rows = WithdrawalRoute.objects.filter(
-            method=method, currency=payment.currency_id, bank_account__isnull=False
-        )
-        route = rows.select_related("bank_account").order_by("-is_active", "-id").first()
-        assert (
-            route is not None and route.bank_account is not None
-        )  # the database keeps bank routes with an account
-        return ledger_account(route.bank_account, at=payment.queued_at)
+        return unmatched_out(payment.currency_id)
 
     def send(self, payment: Payment) -> NoReturn:
         raise NotImplementedError("People pay it.")
