@@ -195,6 +195,7 @@ def run_accounts(given: argparse.Namespace) -> int:
 
 
 def run_payouts(given: argparse.Namespace) -> int:
+    os.environ["DEMO_ACCOUNT_AT_SIGN_UP"] = "false"  # no venue runs that could open them
     with ready("", names=("workers", "scheduler", "sequencer", "custodian")) as stage:
         logging.getLogger("backoffice.wake").setLevel(logging.ERROR)
         from tests.faults import payout_run

@@ -64,7 +64,7 @@ def campaign(stage: Stage, count: int, seed: int, say: Callable[[str], None] = l
     desk = Desk(f"http://127.0.0.1:{stage.running.custodian_port}")
     world = Insistent(desk, stage.crashes, draw)
     report = Report(seed, Findings())
-    everybody = _everybody(stage, draw, count)
+    everybody = _everybody(stage, world, draw, count)
     for number, fault in enumerate(drawn(draw, count)):
         for name, act in everybody.get(number, []):
             act()
@@ -89,7 +89,7 @@ def _everybody(
     acts: list[tuple[str, int, Callable[[], Any]]] = [
         ("PostgreSQL restarted", 2, stage.restart_postgresql),
         ("Redis restarted", 2, stage.restart_redis),
-        ("the custodian killed and started again", 3, lambda: stage.restart("custodian")),
+        ("the custodian killed and started again", 3, restart_custodian),
         ("the workers killed", 3, lambda: stage.restart("workers")),
         ("the scheduler killed", 1, lambda: stage.restart("scheduler")),
     ]

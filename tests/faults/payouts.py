@@ -126,6 +126,17 @@ class Payouts:
             self.faults[name] = fault
         return payment
 
+    def arm_again(self) -> None:
+        """What falls at the custodian, after it was killed: its rules are in memory. What was met before is met no more."""
+        waiting = {
+            row.end_to_end_id
+            for row in self.rows()
+            if row.state in (Payment.State.QUEUED, Payment.State.SENDING)
+        }
+        for name, fault in self.faults.items():
+            if fault in AT_CUSTODIAN and name in waiting:
+                self.desk.fault(fault, id=name)
+
     def rows(self) -> list[Payment]:
         return list(Payment.objects.filter(end_to_end_id__in=self.faults).select_related("withdrawal"))
 

@@ -78,7 +78,11 @@ def test_coins_are_credited_when_enough_blocks_bury_them_and_never_twice(the_cus
     the_custodian.mine()
     read()
     found = arrival()
-    assert (found.state, found.deposit.state, found.deposit.received) == (State.CREDITED, "completed", D("0.25"))
+    assert (found.state, found.deposit.state, found.deposit.received) == (
+        State.CREDITED,
+        "completed",
+        D("0.25"),
+    )
     assert (desk.in_wallet(client, "BTC"), custody("BTC").posted) == (D("0.25"), D("0.25"))
     the_custodian.fault("repeat", call="changes")
     CustodianCursor.objects.update(change=0)
@@ -171,7 +175,9 @@ def test_coins_to_an_address_of_nobody_s_change_nothing(the_custodian, address):
 
 
 @pytest.mark.parametrize("fault", ["drop", "lose_answer", "error_after", "repeat"])
-def test_a_question_that_fails_leaves_what_was_read_and_the_next_one_goes_on(the_custodian, address, client, fault):
+def test_a_question_that_fails_leaves_what_was_read_and_the_next_one_goes_on(
+    the_custodian, address, client, fault
+):
     the_custodian.send(address.address, "0.25")
     the_custodian.mine(3)
     the_custodian.fault(fault, call="changes")
