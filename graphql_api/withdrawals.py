@@ -86,18 +86,14 @@ class BeneficiaryInput:
     holder: str = strawberry.field(description="Whose account it is, as the bank knows them.")
     number: str = strawberry.field(description="The IBAN, or the address.")
     bic: str | None = None
-    network: str | None = strawberry.field(
-        description="Of an address, where its currency has several.", default=None
-    )
+    network: str | None = strawberry.field(description="Of an address, where its currency has several.", default=None)
     key: str = strawberry.field(description="Chosen by the app; the same key again is the same beneficiary.")
 
 
 @strawberry.input
 class WithdrawalInput:
     beneficiary: strawberry.ID
-    amount: str = strawberry.field(
-        description="In the beneficiary's currency, as text; what leaves the wallet."
-    )
+    amount: str = strawberry.field(description="In the beneficiary's currency, as text; what leaves the wallet.")
     key: str = strawberry.field(description="Chosen by the app; the same key again is the same withdrawal.")
 
 

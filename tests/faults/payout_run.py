@@ -83,9 +83,14 @@ def campaign(stage: Stage, count: int, seed: int, say: Callable[[str], None] = l
 
 
 def _everybody(
-    stage: Stage, draw: random.Random, count: int
+    stage: Stage, world: Payouts, draw: random.Random, count: int
 ) -> dict[int, list[tuple[str, Callable[[], Any]]]]:
     """After how many payments which server or process is killed."""
+
+    def restart_custodian() -> None:
+        stage.restart("custodian")
+        world.arm_again()
+
     acts: list[tuple[str, int, Callable[[], Any]]] = [
         ("PostgreSQL restarted", 2, stage.restart_postgresql),
         ("Redis restarted", 2, stage.restart_redis),
