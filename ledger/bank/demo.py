@@ -10,7 +10,7 @@ from backoffice.who import By
 from compliance.models import Client
 from ledger import deposits
 from ledger.bank import importing
-from ledger.models import BankAccount, Deposit, Fee, MatchingRule, Method
+from ledger.models import BankAccount, CoinRoute, Deposit, Fee, MatchingRule, Method, WithdrawalRoute
 
 BY: Final = By.system("demo")
 
@@ -23,6 +23,10 @@ def load(clients: Sequence[Client], *, at: datetime) -> int:
     accounts = [BankAccount.objects.create(**row) for row in data["bank_accounts"]]
     for row in data["fees"]:
         Fee.objects.create(**row)
+    for row in data["coin_routes"]:
+        CoinRoute.objects.create(**row)
+    for row in data["withdrawal_routes"]:
+        WithdrawalRoute.objects.create(**row)
     MatchingRule.objects.create(**data["rule"])
     house = accounts[0]
     asked = [

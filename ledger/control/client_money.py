@@ -13,6 +13,7 @@ AT_BANKS: Final = frozenset({"bank", "custody"})  # coins lie at the custodian a
 # What other accounts mean for the difference, in words; a purpose that is not named here stands under its own.
 WORDS: Final = MappingProxyType({
     "suspense": "Arrived, and not yet known whose",
+    "coins_beside": "Coins that came, too few to be credited",
     "payments_out": "On the way out to clients",
     "deposit_fees": "Fees of deposits, not yet moved to our own bank account",
     "withdrawal_fees": "Fees of withdrawals, not yet moved to our own bank account",

@@ -96,7 +96,7 @@ def everything() -> dict[type[Model], Model]:
         account.client, "withdrawal", account.currency, 24, "50.00", expires_at=now + timedelta(days=1), by=world.TESTER, at=now,
         key="own-limit", reason="Test.",
     )  # fmt: skip
-    from tests.ledger import payments
+    from tests.ledger import arrivals, payments
 
     house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
     assert house is not None
@@ -119,6 +119,7 @@ def everything() -> dict[type[Model], Model]:
         Schedule.objects.create(name="a.job", actor="a.job", every=60, next_run_at=now),
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
+        *arrivals.everything(opening.client),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 
