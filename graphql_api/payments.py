@@ -72,12 +72,12 @@ class PaymentInstructions:
     )
 
     @staticmethod
-    def of(row: db.Deposit, network: str = "") -> "PaymentInstructions | None":
+    def of(row: db.Deposit, given: db.DepositAddress | None = None) -> "PaymentInstructions | None":
         if not row.is_open:
             return None
         if row.method == PaymentMethod.CRYPTO:
             rows = db.DepositAddress.objects.filter(client=row.client_id, currency=row.currency_id)
-            given = (rows.filter(network=network) if network else rows.order_by("id")).first()
+            given = given or rows.order_by("id").first()
             return (
                 None
                 if given is None
@@ -152,12 +152,12 @@ class DepositAnswer:
     )
 
     @staticmethod
-    def of(row: db.Deposit, network: str = "") -> "DepositAnswer":
+    def of(row: db.Deposit, given: db.DepositAddress | None = None) -> "DepositAnswer":
         wallet = db.Account.objects.get(pk=row.wallet_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
             wallet=Wallet.of(wallet),
-            instructions=PaymentInstructions.of(row, network),
+            instructions=PaymentInstructions.of(row, given),
         )
 
 
@@ -240,14 +240,14 @@ class Mutation:
         limits.take_all(info, ("deposit", str(owner.pk)))
         if input.method not in (PaymentMethod.BANK, PaymentMethod.CRYPTO):
             raise deposits.DepositNotOffered("There are only bank transfers and coins here.", field="method")
-        by, at, network = By.user(user), timezone.now(), ""
+        by, at, given = By.user(user), timezone.now(), None
         if input.method is PaymentMethod.CRYPTO:
-            network = coins.address_for(owner, input.currency, input.network or "", by=by, at=at).network
+            given = coins.address_for(owner, input.currency, input.network or "", by=by, at=at)
         row = deposits.create(
             owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by,
             at=at, key=input.key,
         )  # fmt: skip
-        return DepositAnswer.of(row, network)
+        return DepositAnswer.of(row, given)
 
     @strawberry.mutation(
         description="Say that nothing will come after all. What comes is credited all the same. Asking again changes nothing."
