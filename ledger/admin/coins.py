@@ -134,7 +134,7 @@ class CoinArrivalAdmin(ReadOnlyAdmin):
                 ("Where are they?", [
                     ("Network", row.address.get_network_display()), ("Transaction", _code(row.txid)), ("Output", str(row.output)),
                     ("Block", f"{row.height:,}" if row.height else ""),
-                    ("Blocks that bury it", f"{row.confirmations(height)} of {row.needed}"),
+                    ("Blocks that bury it", f"{row.confirmations(height):,} ({row.needed} needed)"),
                 ]),
                 ("When?", [("Seen", show.at(row.seen_at)), ("Last change", show.at(row.changed_at))]),
             ],

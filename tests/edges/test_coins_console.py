@@ -43,7 +43,7 @@ def test_pages_of_coins_and_comparisons_say_what_is_there(client):
         for url in (reverse(staff.name(type(row), "changelist")), staff.page(row)):
             assert browser.get(url).status_code == 200, url
     page = browser.get(staff.page(rows[0])).content.decode()
-    assert "0 of 3" in page and "In block 101" in page and client.name in page
+    assert "0 (3 needed)" in page and "In block 101" in page and client.name in page
     assert "6a5a53244d" in browser.get(staff.page(rows[1])).content.decode()
     assert "How long it waits" in browser.get(staff.page(rows[3])).content.decode()
 
