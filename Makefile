@@ -10,7 +10,7 @@ SOURCES := affiliates backoffice benchmarks brokerage compliance graphql_api job
 TYPED := affiliates backoffice benchmarks brokerage compliance graphql_api jobs ledger lending signals_hub manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test faults soak accounts load scale bench fill drill check format venv lock schema docs clean
+.PHONY: help run stop test faults soak accounts payouts load scale bench fill drill check format venv lock schema docs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ soak: venv  ## Clients trade while faults fall on everything (SEED=1 MINUTES=10)
 
 accounts: venv  ## Many accounts on one streams process and on two, one of them killed (ACCOUNTS=200)
 	@$(PY) -m tests.faults accounts --accounts $(ACCOUNTS)
+
+COUNT ?= 200
+
+payouts: venv  ## Payments leave while workers, custodian, PostgreSQL and Redis are killed (COUNT=200 SEED=1)
+	@$(PY) -m tests.faults payouts --count $(COUNT) --seed $(SEED)
 
 CLIENTS ?= 200
 EVERY ?= 60

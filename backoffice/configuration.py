@@ -180,6 +180,18 @@ class Configuration(BaseSettings):
         1.0, description="How many times faster than Deriv the simulator ticks (tests use more than 1)."
     )
     deriv_sim_seed: int = Field(1, description="Seed of the simulator's prices.")
+    custodian_url: str = Field(
+        "",
+        description="Address of the custodian of coins, without a path. Unset: in demo the simulator; in production there is no crypto.",
+    )
+    custodian_token: str = Field("", description="Token that the custodian knows us by.")
+    custodian_timeout_seconds: float = Field(
+        10.0, gt=0, description="How long the custodian's answer is waited for before it is *lost*."
+    )
+    custodian_sim_port: int = Field(8766, description="Port of the custodian simulator.")
+    custodian_sim_block_seconds: float = Field(
+        3.0, ge=0, description="Seconds between two blocks at the custodian simulator."
+    )
     access_token_minutes: int = Field(60, description="How long an access token is good for.")
     refresh_token_days: int = Field(7, description="How long a refresh token is good for; each is used once.")
     staff_second_factor: bool | None = Field(
@@ -247,6 +259,18 @@ class Configuration(BaseSettings):
         return not (self.deriv_url or self.deriv_rest_url)
 
     @property
+    def is_custodian_simulated(self) -> bool:
+        """Whether the custodian of coins is our own simulator."""
+        return self.demo and not self.custodian_url
+
+    @property
+    def custodian_address(self) -> str:
+        """Where the custodian answers; empty where there is none."""
+        if self.is_custodian_simulated:
+            return f"http://127.0.0.1:{self.custodian_sim_port}"
+        return self.custodian_url.rstrip("/")
+
+    @property
     def venue_url(self) -> str:
         """Where Deriv's v3 API answers: at Deriv, or on this machine where the venue is the simulator."""
         if self.is_simulated:
@@ -308,6 +332,10 @@ class Configuration(BaseSettings):
         if self.is_simulated:
             found.append(
                 "DERIV_URL and DERIV_REST_URL are missing: production must not trade on the simulator. Set Deriv's address."
+            )
+        if self.custodian_url and not (self.custodian_url.startswith("https://") and self.custodian_token):
+            found.append(
+                "CUSTODIAN_URL is not https, or CUSTODIAN_TOKEN is missing: others could have coins paid out. Set both."
             )
         if not all(url.startswith("https://") for url in self.redirect_urls):
             found.append(

@@ -188,5 +188,6 @@ def logging_settings(log_format: str, level: str) -> dict[str, Any]:
             },  # ours says it, masked
             "asyncio": {"level": "WARNING"},
             "websockets": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},  # a line for each request says nothing that is not said elsewhere
         },
     }

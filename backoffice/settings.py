@@ -182,7 +182,7 @@ SILENCED_SYSTEM_CHECKS = [
 
 LOGGING = logging_settings(CONFIG.log_format, CONFIG.log_level)
 hide(
-    CONFIG.secret_key, CONFIG.metrics_token, MAIL_SERVER.password, *CONFIG.field_keys.split(","), CONFIG.stripe_secret_key,
+    CONFIG.secret_key, CONFIG.metrics_token, CONFIG.custodian_token, MAIL_SERVER.password, *CONFIG.field_keys.split(","), CONFIG.stripe_secret_key,
     CONFIG.stripe_webhook_secret, CONFIG.paypal_secret,
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from django.conf import settings
 from django.utils import timezone
 from strawberry.types import Info
 
@@ -16,7 +17,7 @@ from graphql_api.brokerage import id_of
 from graphql_api.clients import client_of
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
-from ledger import deposits
+from ledger import coins, deposits
 from ledger import models as db
 from ledger.collecting import port as collecting
 from ledger.collecting import taking
@@ -64,18 +65,47 @@ class PaymentInstructions:
     iban: str | None
     account_number: str | None
     bic: str | None
+    address: str | None = strawberry.field(
+        default=None,
+        description="Where to send coins: the client's own, always the same for a currency and network.",
+    )
+    network: str | None = strawberry.field(
+        default=None, description="The chain the address is on; coins sent over another are lost."
+    )
 
     @staticmethod
-    def of(row: db.Deposit, account: db.BankAccount | None) -> "PaymentInstructions | None":
-        if account is None or row.method != PaymentMethod.BANK or not row.is_open:
+    def of(row: db.Deposit, given: db.DepositAddress | None = None) -> "PaymentInstructions | None":
+        if not row.is_open:
             return None
-        return PaymentInstructions(
-            reference=row.reference,
-            holder=account.holder,
-            bank=account.bank_name or None,
-            iban=account.iban or None,
-            account_number=account.number or None,
-            bic=account.bic or None,
+        if row.method == PaymentMethod.CRYPTO:
+            rows = db.DepositAddress.objects.filter(client=row.client_id, currency=row.currency_id)
+            given = given or rows.order_by("id").first()
+            return (
+                None
+                if given is None
+                else PaymentInstructions(
+                    reference=row.reference,
+                    holder=settings.CONFIG.company_name,
+                    bank=None,
+                    iban=None,
+                    account_number=None,
+                    bic=None,
+                    address=given.address,
+                    network=given.network,
+                )
+            )
+        account = deposits.pays_into(row.currency_id) if row.method == PaymentMethod.BANK else None
+        return (
+            None
+            if account is None
+            else PaymentInstructions(
+                reference=row.reference,
+                holder=account.holder,
+                bank=account.bank_name or None,
+                iban=account.iban or None,
+                account_number=account.number or None,
+                bic=account.bic or None,
+            )
         )
 
 
@@ -172,20 +202,21 @@ class DepositAnswer:
     deposit: Deposit
     wallet: Wallet = strawberry.field(description="The wallet, with its balances after this.")
     instructions: PaymentInstructions | None = strawberry.field(
-        description="Of a bank transfer that is waited for."
+        description="Of a bank transfer or coins that are waited for."
     )
     collect: Collect | None = strawberry.field(
         description="Of a deposit by card or PayPal that is not paid yet."
     )
 
     @staticmethod
-    def of(row: db.Deposit, collect: collecting.Collect | None = None) -> "DepositAnswer":
+    def of(
+        row: db.Deposit, *, collect: collecting.Collect | None = None, given: db.DepositAddress | None = None
+    ) -> "DepositAnswer":
         wallet = db.Account.objects.get(pk=row.wallet_id)
-        account = deposits.pays_into(row.currency_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
             wallet=Wallet.of(wallet),
-            instructions=PaymentInstructions.of(row, account),
+            instructions=PaymentInstructions.of(row, given),
             collect=Collect.of(collect),
         )
 
@@ -196,6 +227,9 @@ class CreateDepositInput:
     amount: str = strawberry.field(description="What will come, as text.")
     key: str = strawberry.field(description="Chosen by the app; the same key again is the same deposit.")
     method: PaymentMethod = PaymentMethod.BANK
+    network: str | None = strawberry.field(
+        default=None, description="Of coins: which chain. Unset: the first that is offered."
+    )
     client: strawberry.ID | None = strawberry.field(default=None, description="Unset: the first you act for.")
 
 
@@ -255,7 +289,8 @@ class Query:
 class Mutation:
     @strawberry.mutation(
         description="Say that money will come. By bank transfer the answer says where to pay and under which reference, and the "
-        "wallet is credited when the money is on our bank's statement; by card or PayPal it says how the client pays (`collect`)."
+        "wallet is credited when the money is on our bank's statement; by card or PayPal it says how the client pays (`collect`); "
+        "for CRYPTO it has the address to send coins to, which are credited when enough blocks bury them."
     )
     @problem_as_answer
     def create_deposit(self, info: Info, input: CreateDepositInput) -> CreateDepositResult:
@@ -265,13 +300,16 @@ class Mutation:
         limits.take_all(info, ("deposit", str(owner.pk)))
         if input.method in (PaymentMethod.CARD, PaymentMethod.PAYPAL):
             return _by_collector(user, owner, input)
-        if input.method is not PaymentMethod.BANK:
+        if input.method not in (PaymentMethod.BANK, PaymentMethod.CRYPTO):
             raise deposits.DepositNotOffered("There are no such deposits here.", field="method")
+        by, at, given = By.user(user), timezone.now(), None
+        if input.method is PaymentMethod.CRYPTO:
+            given = coins.address_for(owner, input.currency, input.network or "", by=by, at=at)
         row = deposits.create(
-            owner, method=input.method.value, currency=input.currency, amount=input.amount, by=By.user(user),
-            at=timezone.now(), key=input.key,
+            owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by,
+            at=at, key=input.key,
         )  # fmt: skip
-        return DepositAnswer.of(row)
+        return DepositAnswer.of(row, given=given)
 
     @strawberry.mutation(
         description="Say that nothing will come after all. What comes is credited all the same. Asking again changes nothing."
@@ -290,7 +328,7 @@ def _by_collector(user: User, owner: Client, input: CreateDepositInput) -> Depos
         owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by, at=timezone.now(), key=input.key
     )  # fmt: skip
     collect = taking.begin(row, by=by, now=timezone.now)
-    return DepositAnswer.of(deposits.of_user(user, row.uuid), collect)
+    return DepositAnswer.of(deposits.of_user(user, row.uuid), collect=collect)
 
 
 def wallets_of(user: User) -> AccountQuerySet:

@@ -68,7 +68,7 @@ def push(payment: Payment, *, now: Clock) -> Payment:
     row = Payment.objects.select_related("withdrawal__client", "currency", "withdrawal__beneficiary").get(
         pk=payment.pk
     )
-    if row.batch_id is not None or row.is_final or row.state == State.CONFIRMED:
+    if row.batch_id is not None or row.is_final or row.state == State.CONFIRMED or _is_manual(row):
         return row
     if row.state == State.QUEUED:
         try:
@@ -87,6 +87,25 @@ def push(payment: Payment, *, now: Clock) -> Payment:
         # Whoever was at it died on the way: it may have left.
         row = mark_unknown(row, code="NO_ANSWER", message=LOST, at=now())
     return _ask(row, now=now)
+
+
+def take_on(payment: Payment, *, by: By, at: datetime) -> Payment:
+    """A person says that they pay it by hand, before they do: its money leaves the wallet, and nobody else can pay it too.
+
+    What became of it that person says by `settle`. Locks the withdrawal, the payment, then the accounts.
+
+    :raises MoveNotAllowed: if it is not paid by hand, or somebody took it on before.
+    """
+    check_may_take_on(payment)
+    with transaction.atomic():
+        row = begin(payment, by=by, at=at)
+        return taken(row, "", by=by, at=at)
+
+
+def check_may_take_on(payment: Payment) -> None:
+    """:raises MoveNotAllowed: if it is not one that waits for a person."""
+    if not _is_manual(payment) or payment.state != State.QUEUED:
+        raise MoveNotAllowed(f"The payment is: {payment.get_state_display().lower()}.")
 
 
 def _hand_over(row: Payment, *, now: Clock) -> Payment:
@@ -256,12 +275,14 @@ def mark_unknown(payment: Payment, *, code: str, message: str, at: datetime) -> 
         return row
 
 
-def settle(payment: Payment, *, was_paid: bool, evidence: str, by: By, at: datetime, key: str) -> Payment:
-    """A person says by evidence what became of a payment whose answer was lost, or that a provider never told of.
+def settle(
+    payment: Payment, *, was_paid: bool, evidence: str, by: By, at: datetime, key: str, reference: str = ""
+) -> Payment:
+    """A person says by evidence what became of a payment whose answer was lost, that a provider never told of, or that
+    was paid by hand. `reference` is what whoever paid it calls it. The same key again changes nothing.
 
-    The same key again changes nothing.
-
-    :raises InvalidInput: if there is no evidence. :raises MoveNotAllowed: if it is neither unknown nor with a provider.
+    :raises InvalidInput: if there is no evidence, or another payment has the reference already.
+    :raises MoveNotAllowed: if it is neither unknown nor with a provider.
     """
     if len(evidence.strip()) < 5:
         raise InvalidInput("Say by which evidence: a statement, a message of the provider.", field="evidence")
@@ -272,8 +293,13 @@ def settle(payment: Payment, *, was_paid: bool, evidence: str, by: By, at: datet
         if is_known:
             return row
         check_may_settle(row)
+        theirs = Payment.objects.filter(provider=row.provider, provider_ref=reference.strip()).exclude(
+            pk=row.pk
+        )
+        if reference.strip() and theirs.exists():
+            raise InvalidInput("Another payment has this reference already.", field="reference")
         if was_paid:
-            return confirm(row, evidence=evidence, by=by, at=at)
+            return confirm(row, evidence=evidence, reference=reference.strip(), by=by, at=at)
         return fail(row, code="NOT_PAID", message="It was not paid.", reason=evidence, by=by, at=at)
 
 
@@ -285,7 +311,9 @@ def check_may_settle(payment: Payment) -> None:
 
 def sweep(*, now: Clock) -> int:
     """Wake whatever a lost nudge or a dead worker left behind; how many."""
-    numbers = list(Payment.objects.to_push(now()).values_list("pk", flat=True)[:200])
+    by_hand = [one.name for one in providers if one.is_manual]
+    rows = Payment.objects.to_push(now()).exclude(provider__in=by_hand)
+    numbers = list(rows.values_list("pk", flat=True)[:200])
     for number in numbers:
         wake_swept("payouts.push", number)
     return len(numbers)
@@ -305,6 +333,10 @@ def _because(code: str, message: str) -> str:
     """The reason as the client reads it: of a code that banks use what it means, else what was said, in one line."""
     said = reasons.of(code) or " ".join(message.split()).strip(" .")[:160] or "no reason was given"
     return said[0].lower() + said[1:]
+
+
+def _is_manual(row: Payment) -> bool:
+    return row.provider in providers.names() and providers.get(row.provider).is_manual
 
 
 def _is_ours_to_ask(row: Payment, *, at: datetime) -> bool:

@@ -1,6 +1,7 @@
 """How `docs/states.md` tells the lives of holds, deposits, bank statements and lines, and asserted balances."""
 
 from datetime import timedelta
+from typing import Final
 
 from backoffice.state_diagrams import StateDiagram, Waiting
 from ledger.models import (
@@ -8,6 +9,7 @@ from ledger.models import (
     BalanceAssertion,
     BankLine,
     BankStatement,
+    CoinArrival,
     Deposit,
     Hold,
     Payment,
@@ -155,6 +157,22 @@ def payment_batch() -> StateDiagram:
     )  # fmt: skip
 
 
+def coin_arrival() -> StateDiagram:
+    """Coins that came: seen, buried by blocks, credited once; or forgotten by their chain."""
+    State = CoinArrival.State
+    return StateDiagram(
+        title="Coins that arrived",
+        about="`ledger.models.CoinArrival.MOVES`; moved by `ledger/coins.py`, under its row lock, as the custodian tells.",
+        moves=CoinArrival.MOVES,
+        first=State.SEEN,
+        waiting={
+            State.SEEN: Waiting("a block with it", "`coins.read`, every five seconds", "1 day"),
+            State.CONFIRMING: Waiting("the blocks that bury it", "`coins.read`, every five seconds", "6 hours"),
+            State.LOST: Waiting("whoever makes it good: *Close*", "nothing; the page of stuck things shows it", "1 hour"),
+        },
+    )  # fmt: skip
+
+
 def balance_assertion() -> StateDiagram:
     """An asserted balance: held against the books at once and every night, and resolved by a person if it fails."""
     return StateDiagram(
@@ -204,3 +222,8 @@ def adjustment() -> StateDiagram:
             )
         },
     )
+
+
+DIAGRAMS: Final = (
+    hold, deposit, bank_statement, bank_line, withdrawal, payment, payment_batch, coin_arrival, transfer, adjustment, balance_assertion,
+)  # fmt: skip

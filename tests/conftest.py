@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.brokerage.deriv.running import SimulatorProcess
     from tests.ledger.cards import Shop
+    from tests.ledger.custodian import CustodianProcess
     from tests.running import LiveApp, Running
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # "gw0" in a worker of pytest-xdist
@@ -213,3 +214,19 @@ def shop(_stripe_server: str, settings: Any) -> "Shop":
 
     settings.CONFIG = cards.configured(settings.CONFIG, _stripe_server)
     return cards.Shop(_stripe_server)
+
+
+@pytest.fixture(scope="session")
+def _the_custodian(tmp_path_factory: pytest.TempPathFactory) -> Iterator["CustodianProcess"]:
+    from tests.ledger.custodian import CustodianProcess
+
+    with CustodianProcess(tmp_path_factory.mktemp("the-custodian") / "books.sqlite3") as process:
+        yield process
+
+
+@pytest.fixture
+def the_custodian(_the_custodian: "CustodianProcess", settings: Any) -> Iterator["CustodianProcess"]:
+    """The simulator as the deployment's custodian; a block is mined when the test says so. It behaves again afterwards."""
+    settings.CONFIG = settings.CONFIG.model_copy(update={"custodian_url": _the_custodian.url})
+    yield _the_custodian
+    _the_custodian.ask("DELETE", "simulator/faults")

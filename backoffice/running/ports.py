@@ -15,6 +15,8 @@ def check(config: Configuration) -> None:
     _check(config.host, config.port, "PORT", "HOST")
     if config.is_simulated:
         _check("127.0.0.1", config.deriv_sim_port, "DERIV_SIM_PORT", "HOST")
+    if config.is_custodian_simulated:
+        _check("127.0.0.1", config.custodian_sim_port, "CUSTODIAN_SIM_PORT", "HOST")
 
 
 def _check(host: str, port: int, setting: str, host_setting: str) -> None:

@@ -63,4 +63,11 @@ TABLE: Final = (
         wanted=lambda config: config.is_simulated,
         stage=4,
     ),
+    Process(
+        "custodian",
+        "custodian_simulator",
+        lambda config: ["--block-seconds", str(config.custodian_sim_block_seconds)],
+        wanted=lambda config: config.is_custodian_simulated,
+        stage=4,
+    ),
 )

@@ -67,6 +67,9 @@ def not_ready(config: Configuration) -> list[str]:
         simulator = f"http://127.0.0.1:{config.deriv_sim_port}/simulator/health"
         if ask(simulator).status != 200:
             reasons.append("The Deriv simulator does not answer.")
+    custodian = f"{config.custodian_address}/simulator/health"
+    if config.is_custodian_simulated and not reasons and ask(custodian).status != 200:
+        reasons.append("The custodian simulator does not answer.")
     return reasons
 
 
@@ -88,6 +91,8 @@ def page(config: Configuration, seconds: float) -> str:
             lines.append(f"  {what:<18} {shown}{path}")
     if config.is_simulated:
         lines.append(f"  {'Deriv simulator':<18} ws://localhost:{config.deriv_sim_port}/websockets/v3")
+    if config.is_custodian_simulated:
+        lines.append(f"  {'Custodian':<18} {config.custodian_address}/v1/")
     if config.demo and (people := log_ins()):
         lines += ["", "  Demo log-ins:"]
         lines += [f"  {one['what']:<18} {one['email']}   {one['password']}" for one in people]

@@ -7,7 +7,7 @@ from django.utils import timezone
 from backoffice.who import By
 from jobs.declare import actor
 from ledger import deposits, holds
-from ledger.control import assertions, invariants
+from ledger.control import assertions, invariants, reconciliation
 
 BY = By.system("scheduler")
 
@@ -42,3 +42,9 @@ def verify_invariants() -> None:
 def check_assertions() -> None:
     """Hold every asserted balance of an open day, and those that fail, against the books."""
     assertions.check_all(by=BY, at=timezone.now())
+
+
+@actor("ledger.reconcile", time_limit_seconds=600, every=86_400, at_time=time(2, 0), max_retries=0)
+def reconcile() -> None:
+    """Lay our list beside that of each bank and provider."""
+    reconciliation.run_all(by=BY, at=timezone.now())

@@ -6,7 +6,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Min, OuterRef, Subquery
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -163,17 +163,10 @@ def _names(rows: list[InvariantOffender]) -> dict[int, Any]:
             found[row.pk] = shown.account_link(account, owners)
         elif row.subject:
             kind = str(apps.get_model(row.subject)._meta.verbose_name).capitalize()
-            found[row.pk] = show.link(kind, _url(row))
+            found[row.pk] = shown.record_of(row.subject, row.subject_pk, kind)
         else:
             found[row.pk] = row.subject_pk.capitalize()
     return found
-
-
-def _url(row: InvariantOffender) -> str:
-    try:
-        return reverse(f"admin:{row.subject.replace('.', '_')}_change", args=[row.subject_pk])
-    except NoReverseMatch:
-        return ""
 
 
 def _trouble(request: HttpRequest) -> Any:

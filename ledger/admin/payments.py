@@ -1,5 +1,6 @@
 """Payments and their batches: what is with whom, files to take to the bank, and what evidence says of each."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -10,13 +11,18 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from backoffice import access
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import DialogForm, Done, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
-from backoffice.admin.filters import choice_filter, period_filter
+from backoffice.admin.filters import choice_filter, period_filter, queue_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
 from backoffice.admin.record import Record, Tab
@@ -25,8 +31,10 @@ from backoffice.models import User
 from backoffice.patience import is_late
 from backoffice.who import By
 from ledger import batches, pain002, payments
+from ledger.admin.preview import preview_of
 from ledger.bank.lines import FileTooLarge
 from ledger.models import Payment, PaymentBatch, WithdrawalRoute
+from ledger.providers import providers
 
 BATCH, PAYMENT = PaymentBatch._meta.label_lower, Payment._meta.label_lower
 Batch, State = PaymentBatch.State, Payment.State
@@ -197,6 +205,19 @@ class PaymentBatchAdmin(ReadOnlyAdmin):
         )  # fmt: skip
 
 
+def _by_hand(rows: Any, at: datetime) -> Any:
+    by_hand = [one.name for one in providers if one.is_manual]
+    return rows.filter(provider__in=by_hand, state__in=[State.QUEUED, State.SENT])
+
+
+def _waits_for_a_person(row: Payment) -> bool:
+    return (
+        row.state == State.QUEUED
+        and row.provider in providers.names()
+        and providers.get(row.provider).is_manual
+    )
+
+
 class SettleForm(DialogForm):
     """What became of it, and by which evidence."""
 
@@ -208,14 +229,20 @@ class SettleForm(DialogForm):
         min_length=5, max_length=300, widget=UnfoldAdminTextareaWidget({"rows": 2}),
         help_text="A line of a statement, a message of the provider: what an auditor can look up.",
     )  # fmt: skip
-    field_order = ("was_paid", "evidence", "key")
+    reference = forms.CharField(
+        required=False,
+        max_length=128,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="What whoever paid it calls it.",
+    )
+    field_order = ("was_paid", "evidence", "reference", "key")
 
 
 @dialog_action(
     SettleForm,
     title="Settle by evidence",
     button="Record it",
-    description="A payment whose answer was lost is never sent again. What really became of it is recorded here, once.",
+    description="What really became of it is recorded here, once: after you paid by hand, or where a provider’s answer was lost.",
     permission="ledger.settle_payment",
     check=payments.check_may_settle,
     applies=lambda row: row.state in (State.UNKNOWN, State.SENT),
@@ -227,9 +254,26 @@ def settle_payment(admin: Any, request: HttpRequest, row: Payment, form: Any) ->
     data = form.cleaned_data
     payments.settle(
         row, was_paid=data["was_paid"] == "yes", evidence=data["evidence"], by=By.user(request.user),  # type: ignore[arg-type]
-        at=timezone.now(), key=data["key"],
+        at=timezone.now(), key=data["key"], reference=data["reference"],
     )  # fmt: skip
     return "Recorded, with the entry that follows from it."
+
+
+@dialog_action(
+    DialogForm,
+    title="Take a payment on",
+    button="I pay it now",
+    description="Say so before you pay by hand: the money leaves the wallet, and nobody else can pay it too.",
+    permission="ledger.settle_payment",
+    check=payments.check_may_take_on,
+    applies=_waits_for_a_person,
+    effect=lambda row: preview_of(lambda: payments.take_on(row, by=By.system("preview"), at=timezone.now())),
+    icon="front_hand",
+    elevated=True,
+)
+def take_payment_on(admin: Any, request: HttpRequest, row: Payment, form: Any) -> str:
+    payments.take_on(row, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
+    return "It is yours. When you have paid it, or could not, record that with its evidence."
 
 
 @admin.register(Payment)
@@ -240,14 +284,31 @@ class PaymentAdmin(ReadOnlyAdmin):
     record_related = ("withdrawal__client", "withdrawal__beneficiary", "currency", "batch")
     ordering = ("-id",)
     search_fields = ("end_to_end_id",)
-    list_filter = (choice_filter("state", "state", State.choices), period_filter("queued_at", "time queued"))
+    list_filter = (
+        queue_filter({"by_hand": _by_hand}),
+        choice_filter("state", "state", State.choices),
+        period_filter("queued_at", "time queued"),
+    )
     subject_type = "payment"
-    actions_detail = ("settle_payment",)
-    settle_payment = settle_payment
+    actions_detail = ("take_payment_on", "settle_payment")
+    take_payment_on, settle_payment = take_payment_on, settle_payment
     list_intro = (
         "Money that leaves through a provider. What is not known is never sent again; evidence settles it."
     )
     empty_text = "No payment yet. One is made when a withdrawal was agreed to."
+
+    def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
+        chosen, url = request.GET.get("queue", ""), reverse("admin:ledger_payment_changelist")
+        many = _by_hand(ports.visible(request.user, Payment.objects.all()), timezone.now()).count()
+        return [
+            {"title": "All", "link": url, "active": not chosen, "count": 0},
+            {
+                "title": "To be paid by hand",
+                "link": f"{url}?queue=by_hand",
+                "active": chosen == "by_hand",
+                "count": many,
+            },
+        ]
 
     @admin.display(description="Queued")
     def queued(self, row: Payment) -> SafeString:

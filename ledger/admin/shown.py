@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -32,6 +32,14 @@ def account_name(account: Account, named: Names) -> str:
 
 def account_link(account: Account, named: Names) -> SafeString:
     return show.link(account_name(account, named), reverse("admin:ledger_account_change", args=[account.pk]))
+
+
+def record_of(subject: str, key: str, words: str) -> SafeString:
+    """A link to a record by its kind (`ledger.payment`) and key; just the words where it has no page."""
+    try:
+        return show.link(words, reverse(f"admin:{subject.replace('.', '_')}_change", args=[key]))
+    except NoReverseMatch:
+        return format_html("{}", words)
 
 
 def explained(account: Account, figure: SafeString) -> SafeString:

@@ -12,7 +12,16 @@ from ledger import clawbacks, deposits
 from ledger.bank import importing
 from ledger.collecting import taking
 from ledger.collecting.port import Found, Outcome
-from ledger.models import BankAccount, ClawBack, Deposit, Fee, MatchingRule, Method
+from ledger.models import (
+    BankAccount,
+    ClawBack,
+    CoinRoute,
+    Deposit,
+    Fee,
+    MatchingRule,
+    Method,
+    WithdrawalRoute,
+)
 
 BY: Final = By.system("demo")
 
@@ -25,6 +34,10 @@ def load(clients: Sequence[Client], *, at: datetime) -> int:
     accounts = [BankAccount.objects.create(**row) for row in data["bank_accounts"]]
     for row in data["fees"]:
         Fee.objects.create(**row)
+    for row in data["coin_routes"]:
+        CoinRoute.objects.create(**row)
+    for row in data["withdrawal_routes"]:
+        WithdrawalRoute.objects.create(**row)
     MatchingRule.objects.create(**data["rule"])
     house = accounts[0]
     asked = [

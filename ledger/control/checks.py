@@ -17,7 +17,7 @@ from backoffice.models import Event
 from backoffice.registry import Port
 from ledger.control import client_money, closing, totals
 from ledger.control.invariants import Invariant, Offender, invariants
-from ledger.models import BalanceAssertion, Book, Hold
+from ledger.models import BalanceAssertion, Book, CustodianCursor, DepositAddress, Hold
 from ledger.verify import verify
 
 # By kind of subject: which of these are still going on. Whoever holds money for a kind of thing says so here.
@@ -28,6 +28,7 @@ RECENT: Final = 50_000
 # Of each kind of thing that is stuck, how many are named.
 NAMED: Final = 20
 SEQUENCED_WITHIN: Final = timedelta(minutes=2)
+READ_WITHIN: Final = timedelta(minutes=10)
 
 _CHAIN: Final = """
 WITH recent AS (
@@ -173,6 +174,14 @@ def _assertions(at: datetime) -> Iterator[Offender]:
         yield Offender("ledger.balanceassertion", str(row.pk), said, row.changed_at)
 
 
+def _custodian_read(at: datetime) -> Iterator[Offender]:
+    cursor = CustodianCursor.objects.filter(read_at__lt=at - READ_WITHIN).first()
+    if cursor is not None and DepositAddress.objects.exists():
+        yield Offender(
+            "", "changes", "The custodian of coins was not read: coins may have come.", cursor.read_at
+        )
+
+
 def register() -> None:
     """Add them to the port; called once, at start-up."""
     own = {
@@ -202,6 +211,9 @@ def register() -> None:
         ),
         "suspense_is_young": Invariant(
             "Nothing waits longer in suspense than SUSPENSE_DAYS allows.", _old_suspense
+        ),
+        "custodian_is_read": Invariant(
+            "What the custodian of coins tells is read within minutes.", _custodian_read
         ),
         "assertions_hold": Invariant("Every asserted balance is there.", _assertions),
         "closed_days_stand": Invariant("Closed days are as they were when they were closed.", _closed_days),

@@ -9,7 +9,7 @@ from typing import Final
 from ledger.control.totals import Group, Totals
 from ledger.models import Account
 
-AT_BANKS: Final = "bank"
+AT_BANKS: Final = frozenset({"bank", "custody"})  # coins lie at the custodian as money does at banks
 COLLECTED: Final = "collector"
 # What other accounts mean for the difference, in words; a purpose that is not named here stands under its own.
 WORDS: Final = MappingProxyType({
@@ -18,6 +18,7 @@ WORDS: Final = MappingProxyType({
     "receivable": "Owed to us by clients",
     "collector_fees": "Charged by collectors",
     "bad_debts": "Debts of clients, written off",
+    "coins_beside": "Coins that came, too few to be credited",
     "payments_out": "On the way out to clients",
     "deposit_fees": "Fees of deposits, not yet moved to our own bank account",
     "withdrawal_fees": "Fees of withdrawals, not yet moved to our own bank account",
@@ -78,7 +79,7 @@ def _sheets(found: Totals) -> Iterator[Sheet]:
                 continue
             if group.kind == Account.Kind.LIABILITY and group.owner_type == "client":
                 owed -= net
-            elif group.kind == Account.Kind.ASSET and group.purpose == AT_BANKS:
+            elif group.kind == Account.Kind.ASSET and group.purpose in AT_BANKS:
                 at_banks += net
             else:
                 words = WORDS.get(group.purpose, group.purpose.replace("_", " ").capitalize())

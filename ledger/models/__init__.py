@@ -14,6 +14,14 @@ from ledger.models.books import (
     Side,
     account_id,
 )
+from ledger.models.coins import (
+    CoinArrival,
+    CoinArrivalQuerySet,
+    CoinRoute,
+    CustodianCursor,
+    DepositAddress,
+    DepositAddressQuerySet,
+)
 from ledger.models.collecting import (
     ClawBack,
     ClawBackQuerySet,
@@ -33,6 +41,7 @@ from ledger.models.control import (
 from ledger.models.deposits import Deposit, DepositQuerySet
 from ledger.models.payments import Payment, PaymentBatch, PaymentQuerySet
 from ledger.models.payments_setup import BankAccount, Fee, MatchingRule, Method
+from ledger.models.reconciliation import Reconciliation, Unmatched
 from ledger.models.statements import BankLine, BankLineQuerySet, BankStatement, BankStatementQuerySet
 from ledger.models.transfers import (
     ExchangeRate,
@@ -72,11 +81,17 @@ __all__ = [
     "ClawBackQuerySet",
     "Closing",
     "ClosingQuerySet",
+    "CoinArrival",
+    "CoinArrivalQuerySet",
+    "CoinRoute",
     "CollectorEvent",
     "CollectorEventQuerySet",
+    "CustodianCursor",
     "Debt",
     "DebtQuerySet",
     "Deposit",
+    "DepositAddress",
+    "DepositAddressQuerySet",
     "DepositQuerySet",
     "Entry",
     "EntryQuerySet",
@@ -94,11 +109,13 @@ __all__ = [
     "Posting",
     "Quote",
     "QuoteQuerySet",
+    "Reconciliation",
     "Side",
     "Spread",
     "Transfer",
     "TransferCode",
     "TransferQuerySet",
+    "Unmatched",
     "Withdrawal",
     "WithdrawalQuerySet",
     "WithdrawalRoute",

@@ -146,6 +146,10 @@ class Deposit(PublicIdModel):
     def why(self) -> str:
         """One sentence: why it is where it is, and what happens next."""
         match self.state:
+            case self.State.PENDING if self.method == Method.CRYPTO:
+                return (
+                    "Waits for coins at the client's address; they are credited when enough blocks bury them."
+                )
             case self.State.PENDING:
                 return f"Waits for a payment under {self.reference}; it is credited when the money is seen to have come."
             case self.State.PROCESSING:

@@ -221,7 +221,10 @@ class Payment(PublicIdModel):
             case State.QUEUED if self.batch_id:
                 return "In a file that is not sealed yet; nothing has left."
             case State.QUEUED:
-                return self.problem or "On its way to the provider, usually within seconds."
+                return (
+                    self.problem
+                    or "On its way to the provider, usually within seconds; by hand, when somebody takes it on."
+                )
             case State.SENDING if self.batch_id:
                 return "In a sealed file that waits to be taken to the bank."
             case State.SENDING:
@@ -232,7 +235,7 @@ class Payment(PublicIdModel):
                     "a statement or a person may settle it."
                 )
             case State.SENT:
-                return "The provider has taken it; it says when it was paid."
+                return "The provider, or whoever pays by hand, has it and says when it was paid."
             case State.CONFIRMED:
                 return f"Paid. {self.evidence}".strip()
             case State.FAILED:

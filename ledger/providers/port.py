@@ -58,6 +58,8 @@ class Provider(ABC):
     label: ClassVar[str]
     # Whether payments go in files that people take to a bank; then `send` and `status` are never called.
     is_file: ClassVar[bool] = False
+    # Whether a person pays by hand: it waits until somebody takes it on, and `send` and `status` are never called.
+    is_manual: ClassVar[bool] = False
 
     @abstractmethod
     def settles_from(self, payment: Payment) -> Account:

@@ -40,7 +40,7 @@ class Running:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.resolve()
-        self.port, self.simulator_port = free_port(), free_port()
+        self.port, self.simulator_port, self.custodian_port = free_port(), free_port(), free_port()
         self.console = data_dir / "console.txt"
         self._started: subprocess.Popen[bytes] | None = None
 
@@ -50,6 +50,7 @@ class Running:
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
             "DERIV_SIM_PORT": str(self.simulator_port),
+            "CUSTODIAN_SIM_PORT": str(self.custodian_port),
             "DATABASE_URL": "",
             "REDIS_URL": "",
             "DERIV_URL": "",
@@ -130,9 +131,18 @@ def test_a_busy_port_is_one_line_that_names_the_setting_and_starts_nothing(
 
 def test_the_simulators_port_is_asked_for_too_but_only_where_the_simulator_runs() -> None:
     with taken_port() as port:
+        free = {"port": free_port(), "custodian_sim_port": free_port()}
         with pytest.raises(ports.PortTaken, match="Set DERIV_SIM_PORT to a free one"):
-            ports.check(Configuration(port=free_port(), deriv_sim_port=port, deriv_url=""))
-        ports.check(Configuration(port=free_port(), deriv_sim_port=port, deriv_url="wss://venue.example"))
+            ports.check(Configuration(**free, deriv_sim_port=port, deriv_url=""))
+        ports.check(Configuration(**free, deriv_sim_port=port, deriv_url="wss://venue.example"))
+
+
+def test_the_custodian_s_port_is_asked_for_too_but_only_where_its_simulator_runs() -> None:
+    with taken_port() as port:
+        free = {"port": free_port(), "deriv_sim_port": free_port()}
+        with pytest.raises(ports.PortTaken, match="Set CUSTODIAN_SIM_PORT to a free one"):
+            ports.check(Configuration(**free, custodian_sim_port=port, custodian_url=""))
+        ports.check(Configuration(**free, custodian_sim_port=port, custodian_url="https://custodian.example"))
 
 
 def one_command_brings_up_everything_and_says_what_to_open(running: Running) -> None:
@@ -192,6 +202,6 @@ def ctrl_c_stops_everything_and_leaves_nothing_running(running: Running) -> None
     assert "was killed" not in running.said()
     assert orphans.find(running.data_dir) == []
     assert not embedded.running(running.data_dir)
-    for port in (running.port, running.simulator_port):
+    for port in (running.port, running.simulator_port, running.custodian_port):
         with socket.socket() as trial:
             assert trial.connect_ex(("127.0.0.1", port)) != 0

@@ -96,7 +96,7 @@ def everything() -> dict[type[Model], Model]:
         account.client, "withdrawal", account.currency, 24, "50.00", expires_at=now + timedelta(days=1), by=world.TESTER, at=now,
         key="own-limit", reason="Test.",
     )  # fmt: skip
-    from tests.ledger import paying, payments, transferring
+    from tests.ledger import arrivals, paying, payments, transferring
 
     house = Account.objects.of_house().filter(book="demo_mirror").select_related("currency").first()
     assert house is not None
@@ -122,6 +122,7 @@ def everything() -> dict[type[Model], Model]:
         *paid,
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
         *payments.taken_back(opening.client),
+        *arrivals.everything(opening.client),
         *transferring.everything(opening.client, at=now),
         # Of all that the above recorded the newest: what stands on the first page of the log.
         Event.objects.filter(client_id=opening.client.uuid).latest("id"),

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.models import Deposit
+from ledger.models import CoinRoute, Deposit
 from tests import world
 from tests.edges.api import PROBLEM, App
 from tests.edges.staff import fingerprint
@@ -118,3 +118,68 @@ def test_a_list_of_deposits_costs_three_queries_however_long_it_is(django_assert
     app.data(LIST)
     with django_assert_num_queries(3):
         assert len(app.data(LIST)["edges"]) == 4
+
+
+# ── coins ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+COINS = CREATE.replace("accountNumber", "address network")
+
+
+def taken(network="bitcoin", currency="BTC"):
+    return CoinRoute.objects.create(currency_id=currency, network=network, confirmations=2)
+
+
+def test_a_client_who_pays_in_with_coins_is_told_the_same_address_every_time(the_custodian):
+    owner, app = client()
+    taken()
+    first, again = (
+        app.data(COINS, input=asked(currency="BTC", amount=amount, method="CRYPTO", key=amount))[
+            "instructions"
+        ]
+        for amount in ("0.5", "0.25")
+    )
+    assert (first["network"], first["address"]) == ("bitcoin", owner.deposit_addresses.get().address)
+    assert (again["address"], first["iban"]) == (first["address"], None)
+
+
+def test_the_chain_is_chosen_where_several_carry_the_coins(the_custodian):
+    _, app = client()
+    taken("tron", "USDT")
+    taken("ethereum", "USDT")
+    told = [
+        app.data(
+            COINS, input=asked(currency="USDT", amount="5", method="CRYPTO", key=network or "none", network=network)
+        )["instructions"]["network"]
+        for network in (None, "ethereum", "tron")
+    ]  # fmt: skip
+    assert told == ["tron", "ethereum", "tron"]
+
+
+@pytest.mark.parametrize("given", [{"currency": "USDT"}, {"network": "tron"}, {"currency": "EUR"}])
+def test_coins_that_are_not_taken_are_refused_and_leave_nothing(the_custodian, given):
+    _, app = client()
+    taken()
+    before = fingerprint()
+    answer = app.data(COINS, input={**asked(currency="BTC", amount="0.5", method="CRYPTO"), **given})
+    assert answer["code"] == "DEPOSIT_NOT_OFFERED"
+    assert fingerprint() == before
+
+
+def test_while_the_custodian_is_silent_nobody_gets_an_address_and_nothing_is_kept(the_custodian):
+    _, app = client()
+    taken()
+    before = fingerprint()
+    the_custodian.fault("error_before", call="address")
+    answer = app.data(COINS, input=asked(currency="BTC", amount="0.5", method="CRYPTO"))
+    assert answer["code"] == "CUSTODIAN_AWAY"
+    assert fingerprint() == before
+
+
+def test_asking_where_to_send_coins_takes_few_questions_of_the_database(
+    the_custodian, django_assert_max_num_queries
+):
+    _, app = client()
+    taken()
+    app.data(COINS, input=asked(currency="BTC", amount="0.5", method="CRYPTO", key="first"))
+    with django_assert_max_num_queries(14):  # two of them the savepoint of the deposit
+        app.data(COINS, input=asked(currency="BTC", amount="0.25", method="CRYPTO", key="second"))

@@ -198,7 +198,7 @@ def test_posting_to_a_form_one_may_not_open_moves_nothing(role):
 # A command asks nobody who they are: whoever may start one holds the machine, its secrets and its database. What it
 # changes it changes as a part of the system, and says so in the event log.
 COMMANDS = {
-    "processes": {"deriv_simulator", "scheduler", "sequencer", "start", "stop", "streams", "web"},
+    "processes": {"custodian_simulator", "deriv_simulator", "scheduler", "sequencer", "start", "stop", "streams", "web"},
     "reads or writes files only": {
         "backup", "export_books", "list_documents", "make_key", "restore_drill", "verify_events", "verify_ledger", "write_docs",
     },

@@ -1,8 +1,9 @@
-"""`make faults`, `make soak`, `make accounts`, `make load` and `make scale`: on servers of their own, whatever else runs on this machine.
+"""`make faults`, `make soak`, `make accounts`, `make payouts`, `make load` and `make scale`: on servers of their own, whatever else runs on this machine.
 
 python -m tests.faults matrix --seeds 20 [--fault NAME] [--first 1]
 python -m tests.faults soak --seed 1 --minutes 10
 python -m tests.faults accounts --accounts 200
+python -m tests.faults payouts --count 200 --seed 1
 python -m tests.faults load --clients 200 --minutes 5 --every 60 [--pooled --webs 2 --workers 3 --streams 2]
 """
 
@@ -47,6 +48,9 @@ def arguments() -> argparse.Namespace:
         "accounts", help="many accounts on one streams process and on two, one killed"
     )
     accounts.add_argument("--accounts", type=int, default=200)
+    payouts = kinds.add_parser("payouts", help="payments leave while everything on the way is killed")
+    payouts.add_argument("--count", type=int, default=200)
+    payouts.add_argument("--seed", type=int, default=1)
     load = kinds.add_parser("load", help="many clients trade while an officer works in the console")
     load.add_argument("--clients", type=int, default=200)
     load.add_argument("--minutes", type=float, default=5.0)
@@ -58,13 +62,13 @@ def arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def ready(generation: str, *, limits: bool = False) -> "Iterator[Stage]":
+def ready(generation: str, **given: Any) -> "Iterator[Stage]":
     """Django on servers made for this run, and everything started; clients speak this generation, or each at random."""
     folder = begin()
     from tests.faults.stage import stage
     from tests.running import inside
 
-    with stage(folder, BLOCKER, limits=limits) as found, inside(found.running.database, BLOCKER):
+    with stage(folder, BLOCKER, **given) as found, inside(found.running.database, BLOCKER):
         if generation:
             found.generations = [generation]
         yield found
@@ -190,6 +194,17 @@ def run_accounts(given: argparse.Namespace) -> int:
     return 1 if report.problems else 0
 
 
+def run_payouts(given: argparse.Namespace) -> int:
+    os.environ["DEMO_ACCOUNT_AT_SIGN_UP"] = "false"  # no venue runs that could open them
+    with ready("", names=("workers", "scheduler", "sequencer", "custodian")) as stage:
+        logging.getLogger("backoffice.wake").setLevel(logging.ERROR)
+        from tests.faults import payout_run
+
+        report = payout_run.campaign(stage, given.count, given.seed, say)
+    say(payout_run.shown(report))
+    return 1 if report.problems else 0
+
+
 def run_load(given: argparse.Namespace) -> int:
     folder = begin()
     from tests.faults import load
@@ -207,5 +222,11 @@ def run_load(given: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     given = arguments()
-    runs = {"matrix": run_matrix, "soak": run_soak, "accounts": run_accounts, "load": run_load}
+    runs = {
+        "matrix": run_matrix,
+        "soak": run_soak,
+        "accounts": run_accounts,
+        "payouts": run_payouts,
+        "load": run_load,
+    }
     sys.exit(runs[given.kind](given))

@@ -23,7 +23,7 @@ from backoffice.embedded import redis as embedded_redis
 from brokerage.deriv.opening import GENERATIONS
 from brokerage.models import Trade, TradingAccount
 from jobs.broker import make_broker
-from tests.running import LiveApp, Running, on_own_servers, until
+from tests.running import WHOLE, LiveApp, Running, on_own_servers, until
 
 SELL = """mutation($id: ID!, $key: String!) { sellTrade(id: $id, key: $key) {
     ... on TradeAnswer { trade { state } } ... on Problem { code } } }"""
@@ -222,12 +222,14 @@ def _keep_workers(stage: Stage, ended: threading.Event) -> None:
 
 
 @contextmanager
-def stage(folder: Path, blocker: Any, *, limits: bool = False) -> Iterator[Stage]:
+def stage(
+    folder: Path, blocker: Any, *, limits: bool = False, names: Sequence[str] = WHOLE
+) -> Iterator[Stage]:
     """A deployment on its own servers, whose workers crash where they are told to, and come back."""
     crashes = folder / "crashes"
     crashes.mkdir(parents=True)
     ended = threading.Event()
-    with on_own_servers(folder, blocker, crashes=crashes, limits=limits) as running:
+    with on_own_servers(folder, blocker, crashes=crashes, limits=limits, names=names) as running:
         found = Stage(running)
         keeper = threading.Thread(target=_keep_workers, args=(found, ended), daemon=True)
         keeper.start()
@@ -255,5 +257,6 @@ def worker_command() -> list[str]:
         *options,
         "django_dramatiq.setup",
         "tests.faults.crashing",
+        "tests.faults.crashing_payments",
         "tests.faults.unguarded",
     ]

@@ -1,0 +1,28 @@
+"""Payments that a person makes by hand: they wait until somebody takes them on, and end by what that person says."""
+
+from typing import ClassVar, NoReturn
+
+from ledger.bank.accounts import unmatched_out
+from ledger.custody import custody
+from ledger.models import Account, Method, Payment
+from ledger.providers.port import Answer, Provider
+
+
+class Manual(Provider):
+    """Nothing leaves by machine. See `payments.take_on` and `payments.settle`."""
+
+    name = "manual"
+    label = "A person, by hand"
+    is_manual: ClassVar[bool] = True
+
+    def settles_from(self, payment: Payment) -> Account:
+        """What left a bank and no payment explains yet: the bank's own statement takes it from there. Coins, from the custodian."""
+        if payment.withdrawal.method == Method.CRYPTO:
+            return custody(payment.currency_id)
+        return unmatched_out(payment.currency_id)
+
+    def send(self, payment: Payment) -> NoReturn:
+        raise NotImplementedError("People pay it.")
+
+    def status(self, payment: Payment) -> Answer:
+        raise NotImplementedError("People tell.")
