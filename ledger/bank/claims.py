@@ -19,6 +19,7 @@ from ledger import payments
 from ledger.bank import accounts, suspense
 from ledger.bank.matching import references_of
 from ledger.models import BankLine, Entry, Fee, Payment
+from ledger.providers.manual import Manual
 from ledger.withdrawals import SUBJECT
 
 State = Payment.State
@@ -28,6 +29,11 @@ LOOKED_AT: Final = 500
 _LEFT: Final = (State.SENDING, State.UNKNOWN, State.SENT, State.CONFIRMED)
 # Which payments a line may be.
 _FITTING: Final = {Fee.Direction.OUT: _LEFT, Fee.Direction.IN: (*_LEFT, State.RETURNED)}
+
+
+# Payments by hand may leave any account of their currency: people who pay say from which only to the bank.
+_BY_HAND: Final = Q(batch__isnull=True, provider=Manual.name)
+_BY_BANK: Final = Q(batch__isnull=False) | _BY_HAND
 
 
 class LineDiffers(DomainError):
@@ -88,7 +94,8 @@ def check_fits(line: BankLine, payment: Payment) -> None:
     """:raises MoveNotAllowed: if the payment did not leave. :raises LineDiffers: if it cannot be what the line is."""
     if payment.state not in _FITTING[Fee.Direction(line.direction)]:
         raise MoveNotAllowed(f"The payment is: {payment.get_state_display().lower()}.", field="payment")
-    if payment.batch is None or payment.batch.bank_account_id != line.bank_account_id:
+    batch = payment.batch
+    if (batch.bank_account_id != line.bank_account_id) if batch is not None else not _is_by_hand(payment):
         raise LineDiffers("The payment did not leave this bank account.")
     more = line.amount > payment.amount
     if payment.currency_id != line.bank_account.currency_id or more or (
@@ -105,9 +112,7 @@ def evidence_of(line: BankLine) -> str:
 
 def known(names: set[str]) -> dict[str, str]:
     """Payments of ours among end-to-end ids and references that lines name: each in words. One question."""
-    rows = Payment.objects.filter(_named(names), batch__isnull=False).select_related(
-        "withdrawal__beneficiary"
-    )
+    rows = Payment.objects.filter(_named(names), _BY_BANK).select_related("withdrawal__beneficiary")
     found = {}
     for row in rows:
         words = f"Payment of {row.withdrawal.reference} to {row.withdrawal.beneficiary.holder}"
@@ -117,8 +122,9 @@ def known(names: set[str]) -> dict[str, str]:
 
 def candidates_of(line: BankLine, *, at_most: int = 20) -> list[Payment]:
     """The payments a line may be: of its account, and amount if it left; those it names first, then the oldest."""
+    left = Q(batch__bank_account=line.bank_account_id) | Q(_BY_HAND, currency=line.bank_account.currency_id)
     rows = Payment.objects.filter(
-        state__in=_FITTING[Fee.Direction(line.direction)], batch__bank_account=line.bank_account_id, amount__gte=line.amount
+        left, state__in=_FITTING[Fee.Direction(line.direction)], amount__gte=line.amount
     ).select_related("withdrawal__client", "withdrawal__beneficiary", "batch")  # fmt: skip
     if line.direction == Fee.Direction.OUT:
         rows = rows.filter(amount=line.amount)
@@ -139,7 +145,7 @@ def sweep(*, at: datetime) -> int:
     if not every:
         return 0
     by_name: dict[str, Payment] = {}
-    rows = Payment.objects.filter(_named(every), batch__isnull=False, state__in=_FITTING[Fee.Direction.IN])
+    rows = Payment.objects.filter(_named(every), _BY_BANK, state__in=_FITTING[Fee.Direction.IN])
     for row in rows.select_related("withdrawal", "batch").order_by("id"):
         by_name[row.end_to_end_id] = by_name[row.withdrawal.reference] = row
     done = 0
@@ -166,6 +172,10 @@ def _names(line: BankLine) -> list[str]:
 
 def _named(names: Iterable[str]) -> Q:
     return Q(end_to_end_id__in=names) | Q(withdrawal__reference__in=names)
+
+
+def _is_by_hand(payment: Payment) -> bool:
+    return payment.batch_id is None and payment.provider == Manual.name
 
 
 def _is_seen(payment: Payment, line: BankLine) -> bool:
