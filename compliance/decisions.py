@@ -5,7 +5,7 @@ A block is an answer, not a refusal: the activity and its decision are stored, w
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -94,6 +94,23 @@ def decide(asked: Asked, *, by: By, at: datetime) -> Decision:
             subject_type=subject_type, subject_id=subject_id, at=at, counts=False,
         )  # fmt: skip
         return _judge(Case(activity, client, asked.facts, at), by=by)
+
+
+def note_many(came: Sequence[Asked], *, at: datetime) -> None:
+    """Money that came, about which there is nothing to decide: it takes room of the limits and counts as turnover.
+
+    One question for any number. What is known already, by its subject, changes nothing.
+    """
+    Activity.objects.bulk_create(
+        [
+            Activity(
+                kind=one.kind, client=one.client, currency_id=one.currency, amount=one.amount, subject_type=one.subject[0],
+                subject_id=one.subject[1], at=at, counts=True,
+            )
+            for one in came
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
 
 
 def decide_again(activity: Activity, facts: Facts, *, by: By, at: datetime) -> Decision:

@@ -307,7 +307,7 @@ class Mutation:
             given = coins.address_for(owner, input.currency, input.network or "", by=by, at=at)
         row = deposits.create(
             owner, method=input.method.value, currency=input.currency, amount=input.amount, by=by,
-            at=at, key=input.key,
+            at=at, key=input.key, within_limits=True,
         )  # fmt: skip
         return DepositAnswer.of(row, given=given)
 

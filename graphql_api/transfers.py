@@ -140,7 +140,7 @@ class Mutation:
         return QuoteAnswer(quote=Quote.of(row))
 
     @strawberry.mutation(
-        description="Exchange what a quote says, or send money to another client. It is done at once unless it has to be looked at."
+        description="Exchange what a quote says, or (owners) send money to another client. It is done at once unless it has to be looked at."
     )
     @problem_as_answer
     def transfer(self, info: Info, input: TransferInput) -> TransferResult:
@@ -155,6 +155,7 @@ class Mutation:
             row = transfers.exchange(found, by=By.user(user), at=timezone.now(), key=input.key)
         else:
             owner = _acting(info, user, input.client, "transfer")
+            clients.check_owns(user, owner.pk)
             row = transfers.send(
                 owner, to=input.to or "", currency=input.currency or "", amount=input.amount or "", by=By.user(user),
                 at=timezone.now(), key=input.key,

@@ -17,7 +17,9 @@ from backoffice.errors import DomainError, InvalidInput, KeyReused, MoveNotAllow
 from backoffice.models import Currency, User
 from backoffice.money import parse_amount
 from backoffice.who import By
-from compliance.models import Client
+from compliance import decisions, limits
+from compliance.decisions import Asked
+from compliance.models import Client, Movement
 from ledger import accounts, fees, journal, references
 from ledger.content import content_hash
 from ledger.models import Account, BankAccount, Book, Deposit, Fee, Method
@@ -46,6 +48,7 @@ def create(
     at: datetime,
     key: str,
     waits_for: timedelta = WAITS_FOR,
+    within_limits: bool = False,
     collector: str = "",
 ) -> Deposit:
     """The client says that money will come; the answer has the reference to write on the payment. Nothing is booked.
@@ -54,6 +57,10 @@ def create(
     rounded. After `waits_for` the deposit expires by itself. The same key with the same
     content returns the first deposit; keys are each client's own. Opens the client's wallet in the currency.
 
+    With `within_limits` what the client's limits of deposits have no room for is refused: for what clients ask themselves.
+    Money that comes is credited whatever the limits say.
+
+    :raises OverLimit: if it is refused for that.
     :raises DepositNotOffered: if the currency is not in use, or no bank account of ours takes such deposits.
     :raises InvalidAmount: if the amount is not one. :raises InvalidInput: if it is not above zero.
     :raises KeyReused: if the key was used with other content.
@@ -70,6 +77,8 @@ def create(
         return first
     if method == Method.BANK and pays_into(currency) is None:
         raise DepositNotOffered(f"No bank account of ours takes {currency}.")
+    if within_limits:
+        limits.check(client, Movement.DEPOSIT, currency, value, at=at)
     try:
         with transaction.atomic():
             row = Deposit(
@@ -229,7 +238,7 @@ WHERE d.id = x.id
 def record_completed(
     receipts: Sequence[Receipt], posted: Sequence[journal.Posted], *, by: By, at: datetime
 ) -> None:
-    """Move deposits to completed after their entries were posted, with an event each; three statements for any number.
+    """Move deposits to completed after their entries were posted, with an event each; four statements for any number.
 
     The caller holds the deposits' row locks and has checked that each may be completed.
     """
@@ -241,6 +250,17 @@ def record_completed(
             at, at, [one.deposit.pk for one in receipts], [one.amount for one in receipts], [one.fee for one in receipts],
             [one.entry_id for one in posted], [one.external_id[:128] for one in receipts], notes,
         ])  # fmt: skip
+    came = [
+        Asked(
+            Movement.DEPOSIT,
+            one.deposit.client,
+            one.deposit.currency_id,
+            one.amount,
+            (SUBJECT, one.deposit.uuid),
+        )
+        for one in receipts
+    ]
+    decisions.note_many(came, at=at)
     events.record_many(
         [
             events.Draft(

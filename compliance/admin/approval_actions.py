@@ -12,7 +12,7 @@ from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
@@ -28,6 +28,7 @@ from compliance.models import Approval, Client
 
 PERMISSION: Final = "compliance.decide_approval"
 AT_ONCE: Final = 50  # offered in one dialog, the oldest first
+PREVIEWED: Final = 10  # of them, those whose effect is shown: each is tried and undone for it
 SHOWN: Final = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{64}"
 )  # an approval and its content, see `_value`
@@ -183,13 +184,13 @@ class SeveralForm(DialogForm):
         return found
 
     def effect(self, row: Any) -> SafeString | str:
-        """How many, and how much of each currency."""
+        """How many, and how much of each currency; then what each of them does, as its own dialog shows it."""
         picked = self.data.getlist("chosen") if self.is_bound else list(self.rows)  # type: ignore[attr-defined]
         rows = [self.rows[value] for value in picked if value in self.rows]
         totals: defaultdict[str, list[Approval]] = defaultdict(list)
         for one in rows:
             totals[one.currency_id or ""].append(one)
-        return show.table(
+        table = show.table(
             ["Currency", "How many", "Total"],
             [
                 [code or "Without an amount", show.number(len(those)),
@@ -200,6 +201,19 @@ class SeveralForm(DialogForm):
             right=(1, 2),
             empty="Nothing waits for you.",
         )  # fmt: skip
+        return format_html("{}{}", table, _effects(rows))
+
+
+def _effects(rows: Sequence[Approval]) -> SafeString | str:
+    """What each does, by itself, the first few opened up at a click: journal lines with balances before and after."""
+    found = [(one.title, shown) for one in rows[:PREVIEWED] if (shown := preview(one))]
+    if not found:
+        return ""
+    more = f"The first {PREVIEWED} of {len(rows)}; each page shows its own." if len(rows) > PREVIEWED else ""
+    return format_html(
+        '<div class="c-effects"><h4>What each of them does, by itself</h4>{}<p class="c-quiet">{}</p></div>',
+        format_html_join("", "<details><summary>{}</summary>{}</details>", found), more,
+    )  # fmt: skip
 
 
 def _value(row: Approval) -> str:

@@ -39,14 +39,15 @@ class CollectorAway(DomainError):
 def create(
     client: Client, *, method: str, currency: str, amount: str | Decimal, by: By, at: datetime, key: str
 ) -> Deposit:
-    """The client wants to pay by card or PayPal: like `deposits.create`, with the collector that takes it. Nothing is booked.
+    """The client wants to pay by card or PayPal: like `deposits.create`, with the collector that takes it, and within the
+    client's limits. Nothing is booked.
 
     :raises DepositNotOffered: if nobody takes it here. Also the refusals of `deposits.create`.
     """
     collector = collector_for(method, currency)
     return deposits.create(
         client, method=method, currency=currency, amount=amount, by=by, at=at, key=key, waits_for=WAITS_FOR,
-        collector=collector.name,
+        collector=collector.name, within_limits=True,
     )  # fmt: skip
 
 

@@ -121,9 +121,9 @@ def everything() -> dict[type[Model], Model]:
         FailedJob.objects.create(queue="a", actor="a.job", message_id="m", error="Boom", failed_at=now),
         *paid,
         notes.policy(), notes.asked(client=account.client, at=now), decision, own_limit, Limit.objects.first(), MonitoringRule.objects.first(),
-        *payments.taken_back(opening.client),
         *arrivals.everything(opening.client),
         *transferring.everything(opening.client, at=now),
+        *payments.taken_back(opening.client),
         # Of all that the above recorded the newest: what stands on the first page of the log.
         Event.objects.filter(client_id=opening.client.uuid).latest("id"),
     ]  # fmt: skip
