@@ -114,7 +114,8 @@ def _held_for_nothing(at: datetime) -> Iterator[Offender]:
 def _uncovered_clients(at: datetime) -> Iterator[Offender]:
     for sheet in client_money.report(totals.now(Book.REAL)):
         if sheet.difference + sheet.with_collectors < 0:
-            there = f"{_short(sheet.at_banks)} is at banks, {_short(sheet.with_collectors)} with collectors"
+            collected = f", {_short(sheet.with_collectors)} with collectors" if sheet.with_collectors else ""
+            there = f"{_short(sheet.at_banks)} is at banks{collected}"
             said = f"Clients are owed {_short(sheet.owed)} {sheet.currency}, and {there}."
             yield Offender("", f"{Book.REAL.value} {sheet.currency}", said)
 

@@ -122,12 +122,14 @@ def test_it_costs_the_same_however_long_it_is(account, django_assert_num_queries
     app = app_of(account)
     funding(account, "pending")
     listed(app)
-    with django_assert_num_queries(5):  # session with user, clients, postings, fundings, deposits
+    with django_assert_num_queries(
+        7
+    ):  # session with user, clients, postings, and a question for each kind of request
         listed(app)
     for number in range(5):
         deposit(account.client, "1.00", days=number)
         funding(account, "refused")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(7):
         assert len(listed(app)) == 15
 
 

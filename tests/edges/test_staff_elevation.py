@@ -21,7 +21,8 @@ REASON = "The venue sends prices that make no sense."
 ELEVATED = {
     "brokerage.ordergate.change_this", "brokerage.ordergate.resume_everything",
     "backoffice.user.lift_lock", "backoffice.user.remove_second_factor", "ledger.closing.reopen_day",
-    "ledger.payment.settle",
+    "ledger.payment.settle_payment", "ledger.payment.take_payment_on", "ledger.coinarrival.close_coins",
+    "ledger.clawback.settle_refund", "ledger.deposit.refund_deposit",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def test_which_actions_and_forms_are_elevated_is_written_down():
         if console.needs_elevation(None)
     }
     assert forms == {
-        "auth.group", "backoffice.user", "compliance.approvalpolicy", "ledger.bankaccount", "ledger.withdrawalroute",
+        "auth.group", "backoffice.user", "compliance.approvalpolicy", "ledger.bankaccount", "ledger.withdrawalroute", "ledger.coinroute",
     }  # fmt: skip
 
 

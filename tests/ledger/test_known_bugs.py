@@ -8,14 +8,12 @@ from backoffice.errors import MoveNotAllowed
 from backoffice.money import InvalidAmount
 from compliance import approvals
 from ledger import clawbacks, deposits, holds, journal, payments, withdrawals
-from ledger.collecting import taking
-from ledger.collecting.port import Found, Outcome
+from ledger.collecting import refunding
 from ledger.models import Account, Book, Entry
 from ledger.providers import Answer, AnswerLost
 from ledger.providers import Outcome as Said
 from ledger.refusals import InsufficientFunds
-from tests import world
-from tests.ledger import paying
+from tests.ledger import paying, till
 from tests.ledger import payments as desk
 from tests.ledger.paying import BY, NOW, D
 from tests.races.test_trade_races import at_once, count
@@ -34,31 +32,15 @@ def wallet(client):
     return Account.objects.get(client_id=client.uuid, purpose="wallet", currency="EUR", book=Book.REAL)
 
 
-def by_card(client, amount="100.00"):
-    row = deposits.create(
-        client,
-        method="card",
-        currency="EUR",
-        amount=amount,
-        by=BY,
-        at=NOW,
-        key=world.key(),
-        collector="stripe",
-    )
-    row = deposits.begin(row, external_id=f"pi_{row.reference}", by=BY, at=NOW)
-    return taking.settle(
-        row, Found(outcome=Outcome.SUCCEEDED, amount=D(amount), currency="EUR"), by=BY, at=NOW
-    )
-
-
 def test_refund_twice(amina):
     """The whole of a payment given back a second time: by another request, and by the collector's word come twice."""
-    row = by_card(amina)
+    row = till.by_card(amina)
     first = clawbacks.ask_refund(row, amount="100.00", by=BY, at=NOW, key="one")
     with pytest.raises(MoveNotAllowed):
         clawbacks.ask_refund(row, amount="0.01", by=BY, at=NOW, key="two")
     for _ in range(2):
-        clawbacks.done(first, external_id="re_1", by=BY, at=NOW)
+        refunding.push(first, now=lambda: NOW)
+        clawbacks.done(first, external_id=f"re-{first.uuid}", by=BY, at=NOW)
     assert (wallet(amina).posted, wallet(amina).held, count("claw_back.refunded")) == (1000, 0, 1)
 
 
