@@ -4,6 +4,7 @@ from ledger.admin import (  # noqa: F401
     accounts,
     adjustments,
     assertions,
+    batches,
     claw_backs,
     closings,
     coins,

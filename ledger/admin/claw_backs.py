@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import DialogForm, ReasonForm, dialog_action
-from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.filters import choice_filter, period_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
@@ -22,7 +22,7 @@ from backoffice.patience import is_late
 from backoffice.who import By
 from ledger import clawbacks
 from ledger.admin.preview import preview_of
-from ledger.admin.shown import entries_text
+from ledger.admin.shown import entries_text, named
 from ledger.collecting import refunding, told
 from ledger.collecting.port import collectors
 from ledger.models import ClawBack, CollectorEvent, Deposit, Entry
@@ -293,13 +293,6 @@ def of_deposit(request: HttpRequest, deposit: Deposit) -> Any:
     )
 
 
-def _named(model: Any, *related: str) -> Any:
-    return lambda ids: {
-        row.uuid: (str(row), url_of(row))
-        for row in model.objects.filter(uuid__in=ids).select_related(*related)
-    }
-
-
 ports.sidebar.register(
     "claw_backs",
     SidebarEntry("Payments", "Claw-backs", "admin:ledger_clawback_changelist", "undo", "ledger.view_clawback",
@@ -322,8 +315,8 @@ ports.unfinished.register(
     Unfinished(CollectorEvent, "Collectors' events", "ledger.view_collectorevent", ("deposit",)),
     order=52,
 )
-ports.subjects.register("claw_back", _named(ClawBack, "deposit"))
-ports.subjects.register("collector_event", _named(CollectorEvent))
+ports.subjects.register("claw_back", named(ClawBack, "deposit"))
+ports.subjects.register("collector_event", named(CollectorEvent))
 ports.subjects.register(
     "collector", lambda ids: {one.uuid: (one.label, "") for one in collectors if one.uuid in ids}
 )

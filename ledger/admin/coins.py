@@ -20,7 +20,7 @@ from backoffice.patience import is_late
 from backoffice.who import By
 from ledger import coins
 from ledger.admin.preview import preview_of
-from ledger.admin.shown import entries_text
+from ledger.admin.shown import entries_text, named
 from ledger.models import CoinArrival, CoinRoute, CustodianCursor, DepositAddress, Entry
 
 ARRIVAL = CoinArrival._meta.label_lower
@@ -245,10 +245,6 @@ def _panel(request: HttpRequest, client: Any) -> Any:
     return _arrivals(request, CoinArrival.objects.filter(address__client=client))
 
 
-def _named(model: Any) -> Any:
-    return lambda ids: {row.uuid: (str(row), url_of(row)) for row in model.objects.filter(uuid__in=ids)}
-
-
 ports.sidebar.register(
     "coin_arrivals",
     SidebarEntry("Payments", "Coins in", "admin:ledger_coinarrival_changelist", "currency_bitcoin", "ledger.view_coinarrival",
@@ -266,8 +262,8 @@ ports.unfinished.register(
     order=45,
 )
 ports.client_panels.register("coins", Panel("Coins in", "ledger.view_coinarrival", _panel), order=34)
-ports.subjects.register("coin_arrival", _named(CoinArrival))
-ports.subjects.register("deposit_address", _named(DepositAddress))
+ports.subjects.register("coin_arrival", named(CoinArrival))
+ports.subjects.register("deposit_address", named(DepositAddress))
 for _name, _words in {
     "address.given": "Address given",
     "coins.seen": "Seen on the network",

@@ -1,208 +1,43 @@
-"""Payments and their batches: what is with whom, files to take to the bank, and what evidence says of each."""
+"""Payments out: what is with whom, what evidence says of each, and who pays what."""
 
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import (
-    UnfoldAdminFileFieldWidget,
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from backoffice import access
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import DialogForm, Done, dialog_action
-from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.actions import DialogForm, dialog_action
+from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
-from backoffice.admin.record import Record, Tab
+from backoffice.admin.record import Record
 from backoffice.admin.unfinished import tally
-from backoffice.models import User
 from backoffice.patience import is_late
 from backoffice.who import By
-from ledger import batches, pain002, payments
+from ledger import payments
 from ledger.admin.preview import preview_of
-from ledger.bank.lines import FileTooLarge
-from ledger.models import Payment, PaymentBatch, WithdrawalRoute
+from ledger.admin.shown import named
+from ledger.models import Payment, WithdrawalRoute
 from ledger.providers import providers
 
-BATCH, PAYMENT = PaymentBatch._meta.label_lower, Payment._meta.label_lower
-Batch, State = PaymentBatch.State, Payment.State
-BATCH_TONES = {
-    Batch.OPEN: show.WAITING, Batch.SEALING: show.MOVING, Batch.SEALED: show.MINE, Batch.SENT: show.MOVING,
-    Batch.CLOSED: show.DONE,
-}  # fmt: skip
+PAYMENT = Payment._meta.label_lower
+State = Payment.State
 TONES = {
     State.QUEUED: show.WAITING, State.SENDING: show.MOVING, State.UNKNOWN: show.MINE, State.SENT: show.MOVING,
     State.CONFIRMED: show.DONE, State.FAILED: show.WRONG, State.RETURNED: show.WRONG, State.CANCELLED: show.WAITING,
 }  # fmt: skip
-
-
-def _what_leaves(row: PaymentBatch) -> SafeString:
-    rows = row.payments.filter(state=State.QUEUED)
-    total = sum((one.amount for one in rows), row.bank_account.currency.exponent * 0)
-    return format_html(
-        "<dl><dt>Payments</dt><dd>{}</dd><dt>Together</dt><dd>{}</dd><dt>From</dt><dd>{}</dd></dl>"
-        "<p class='c-quiet'>Their money leaves the wallets for payments out, each by an entry of its own.</p>",
-        f"{len(rows):,}", show.money(total, row.bank_account.currency_id, row.bank_account.currency.exponent), row.bank_account,
-    )  # fmt: skip
-
-
-@dialog_action(
-    DialogForm,
-    title="Seal a batch",
-    button="Seal it and write the file",
-    permission="ledger.send_batch",
-    applies=lambda row: row.state == Batch.OPEN,
-    effect=_what_leaves,
-    icon="lock",
-)
-def seal_batch(admin: Any, request: HttpRequest, row: PaymentBatch, form: Any) -> str:
-    batches.seal(row, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
-    return "Sealed. The file is ready within moments; payments agreed to from now on join the next one."
-
-
-@dialog_action(
-    DialogForm,
-    title="Mark a batch as sent",
-    button="It was taken to the bank",
-    description="Say so only when the bank has the file: its payments count as being with the bank from then on.",
-    permission="ledger.send_batch",
-    applies=lambda row: row.state == Batch.SEALED,
-    icon="outbox",
-)
-def mark_batch_sent(admin: Any, request: HttpRequest, row: PaymentBatch, form: Any) -> str:
-    batches.mark_sent(row, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
-    return "With the bank. Its statement or status report says what became of each payment."
-
-
-class ReportForm(DialogForm):
-    """The bank's file."""
-
-    file = forms.FileField(
-        widget=UnfoldAdminFileFieldWidget,
-        help_text="pain.002 (XML), 5 MB at most. It names the file that it is about.",
-    )
-    field_order = ("file", "key")
-
-
-@dialog_action(
-    ReportForm,
-    title="Upload a status report",
-    button="Read it and do what it says",
-    description="What the bank rejects has failed, and the money is in the wallets again. What it took stays with the bank until "
-    "a statement shows that it left.",
-    permission="ledger.send_batch",
-    icon="upload_file",
-)
-def upload_report(admin: Any, request: HttpRequest, row: None, form: Any) -> Done:
-    file = form.cleaned_data["file"]
-    if file.size > pain002.MOST_BYTES:
-        raise FileTooLarge(f"At most {pain002.MOST_BYTES // 2**20} MB are taken in.", field="file")
-    done = batches.take_report(file.read(), by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
-    said = f"{done.rejected:,} rejected, {done.taken:,} taken by the bank."
-    if done.contradicted:
-        said += f" It also says no to {len(done.contradicted):,} known to have been paid; ask the bank: {', '.join(done.contradicted[:3])}."
-    return Done(said, url_of(done.batch))
-
-
-@admin.register(PaymentBatch)
-class PaymentBatchAdmin(ReadOnlyAdmin):
-    list_display = ("day", "message", "bank_account", "many", "total", "state_shown", "why_shown")
-    list_display_links = ("day",)
-    list_select_related = ("bank_account__currency",)
-    record_related = ("bank_account__currency",)
-    ordering = ("-id",)
-    list_filter = (choice_filter("state", "state", Batch.choices),)
-    subject_type = "payment_batch"
-    actions_detail = ("seal_batch", "mark_batch_sent")
-    actions_list = ("upload_report",)
-    upload_report = upload_report
-    seal_batch, mark_batch_sent = seal_batch, mark_batch_sent
-    list_intro = "Files of payments for the bank: one takes payments at a time, is sealed, taken to the bank, and told of by its statement."
-    empty_text = "No batch yet. The first withdrawal by bank transfer that is agreed to opens one."
-
-    def get_urls(self) -> list[URLPattern]:
-        own = path(
-            "<int:pk>/file/", self.admin_site.admin_view(self.download), name="ledger_paymentbatch_file"
-        )
-        return [own, *super().get_urls()]  # type: ignore[list-item]
-
-    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The file as it was sealed, to the last byte."""
-        if not request.user.has_perm("ledger.send_batch"):
-            raise PermissionDenied
-        row = self.get_object(request, str(pk))
-        if row is None or not row.file:
-            raise Http404("There is no such file.")
-        clients = list(row.payments.values_list("withdrawal__client__uuid", flat=True).distinct())
-        assert isinstance(request.user, User)
-        access.note(request.user, clients, "record", BATCH, str(row.pk), at=timezone.now())
-        answer = HttpResponse(row.file.encode(), content_type="application/xml")
-        answer["Content-Disposition"] = f'attachment; filename="{row.message_id}.xml"'
-        return answer
-
-    @admin.display(description="Day")
-    def day(self, row: PaymentBatch) -> str:
-        return f"{row.business_date:%Y-%m-%d}"
-
-    @admin.display(description="File")
-    def message(self, row: PaymentBatch) -> SafeString:
-        return format_html('<span class="c-code">{}</span>', row.message_id)
-
-    @admin.display(description="Payments")
-    def many(self, row: PaymentBatch) -> str:
-        return f"{row.count:,}" if row.sha256 else ""
-
-    @admin.display(description="Total")
-    def total(self, row: PaymentBatch) -> SafeString:
-        code = row.bank_account.currency
-        return show.money(row.control_sum if row.sha256 else None, code.pk, code.exponent)
-
-    @admin.display(description="State")
-    def state_shown(self, row: PaymentBatch) -> SafeString:
-        return show.badge(row.get_state_display(), BATCH_TONES[Batch(row.state)])
-
-    @admin.display(description="Why, and what next")
-    def why_shown(self, row: PaymentBatch) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
-
-    def record(self, request: HttpRequest, row: PaymentBatch) -> Record:
-        """What is in it, where it stands, and its file."""
-        file: SafeString | str = ""
-        if row.sha256 and request.user.has_perm("ledger.send_batch"):
-            file = format_html(
-                '<a href="{}">Download the file</a>', reverse("admin:ledger_paymentbatch_file", args=[row.pk])
-            )
-        return Record(
-            title=row.message_id,
-            badge=self.state_shown(row),
-            amount=self.total(row),
-            why=row.why,
-            facts=[
-                ("What is in it?", [
-                    ("From", record_link(row.bank_account)), ("Payments", self.many(row)), ("Control sum", self.total(row)),
-                    ("Format", f"pain.001.{row.version}"), ("File", file),
-                    ("SHA-256", format_html('<span class="c-code">{}</span>', row.sha256) if row.sha256 else ""),
-                ]),
-                ("When?", [
-                    ("Begun", show.at(row.opened_at)), ("Sealed", show.at(row.sealed_at)), ("Sent", show.at(row.sent_at)),
-                    ("Closed", show.at(row.closed_at)),
-                ]),
-            ],
-            timeline=timeline.of("payment_batch", row.uuid),
-            tabs=[Tab("Payments", lambda: _payments(request, row))],
-        )  # fmt: skip
 
 
 def _by_hand(rows: Any, at: datetime) -> Any:
@@ -403,31 +238,6 @@ class WithdrawalRouteAdmin(ConsoleAdmin):
         )  # fmt: skip
 
 
-def _payments(request: HttpRequest, batch: PaymentBatch) -> Any:
-    rows = batch.payments.select_related(
-        "withdrawal__client", "withdrawal__beneficiary", "currency"
-    ).order_by("id")
-    return show.table(
-        ["Client", "To", "Amount", "End-to-end id", "State"],
-        [[record_link(row.withdrawal.client), str(row.withdrawal.beneficiary),
-          show.money(row.amount, row.currency_id, row.currency.exponent), record_link(row, row.end_to_end_id),
-          show.badge(row.get_state_display(), TONES[State(row.state)])]
-         for row in ports.visible(request.user, rows)[:200]],
-        right=(2,),
-        empty="No payment in it.",
-    )  # fmt: skip
-
-
-def _named(model: Any) -> Any:
-    return lambda ids: {row.uuid: (str(row), url_of(row)) for row in model.objects.filter(uuid__in=ids)}
-
-
-ports.sidebar.register(
-    "payment_batches",
-    SidebarEntry("Payments", "Batches", "admin:ledger_paymentbatch_changelist", "folder_zip", "ledger.view_paymentbatch",
-                 lambda request: tally(request, BATCH, Batch.SEALED).many),
-    order=40,
-)  # fmt: skip
 ports.sidebar.register(
     "payments_out",
     SidebarEntry("Payments", "Payments out", "admin:ledger_payment_changelist", "payments", "ledger.view_payment",
@@ -440,15 +250,11 @@ ports.sidebar.register(
     order=45,
 )  # fmt: skip
 ports.unfinished.register(
-    BATCH, Unfinished(PaymentBatch, "Payment batches", "ledger.view_paymentbatch"), order=47
-)
-ports.unfinished.register(
     PAYMENT,
     Unfinished(Payment, "Payments out", "ledger.view_payment", ("withdrawal__client", "currency")),
     order=46,
 )
-ports.subjects.register("payment", _named(Payment))
-ports.subjects.register("payment_batch", _named(PaymentBatch))
+ports.subjects.register("payment", named(Payment))
 for _name, _words in {
     "payment.queued": "Made",
     "payment.begun": "Leaving",
@@ -458,9 +264,5 @@ for _name, _words in {
     "payment.failed": "Failed",
     "payment.returned": "Came back",
     "payment.cancelled": "Taken back before it left",
-    "batch.sealing": "Sealed; the file is being written",
-    "batch.sealed": "File written",
-    "batch.sent": "Taken to the bank",
-    "batch.closed": "Closed: the bank has told of every payment",
 }.items():
     ports.words.register(_name, _words)

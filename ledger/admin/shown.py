@@ -1,16 +1,28 @@
 """Journal entries as accounting text for pages: debits left, credits right, each balance after, accounts linked."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show
+from backoffice.admin.base import url_of
 from ledger.models import Account, Entry, Posting
 
 Names = dict[uuid.UUID, tuple[str, str]]
+
+
+def named(model: type[Model], *related: str) -> Callable[[set[uuid.UUID]], Names]:
+    """What the rows of a model with these public ids are called and where they are: for `ports.subjects`. One question."""
+
+    def found(ids: set[uuid.UUID]) -> Names:
+        rows = model._default_manager.filter(uuid__in=ids).select_related(*related)
+        return {row.uuid: (str(row), url_of(row)) for row in rows}  # type: ignore[attr-defined]
+
+    return found
 
 
 def owners(accounts: Iterable[Account], known: Names | None = None) -> Names:
