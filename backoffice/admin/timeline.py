@@ -26,6 +26,7 @@ SILENT: Final = {
     "key",
     "lines",
     "content_hash",
+    "sha256",
 }
 AT_MOST: Final = 60
 # An instant as the log keeps it.

@@ -173,7 +173,8 @@ class PaymentBatchAdmin(ReadOnlyAdmin):
         file: SafeString | str = ""
         if row.sha256 and request.user.has_perm("ledger.send_batch"):
             file = format_html(
-                '<a href="{}">Download the file</a>', reverse("admin:ledger_paymentbatch_file", args=[row.pk])
+                '<a class="c-link" href="{}">Download the file</a>',
+                reverse("admin:ledger_paymentbatch_file", args=[row.pk]),
             )
         return Record(
             title=row.message_id,

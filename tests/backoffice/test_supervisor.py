@@ -18,7 +18,7 @@ from backoffice.running import orphans, ports
 from backoffice.running.welcome import ask
 
 pytestmark = pytest.mark.processes
-PATIENCE = 90.0  # generous: two cores may be shared with the other half of the tests
+PATIENCE = 180.0  # generous: two cores may be shared with the other half of the tests
 
 
 def free_port() -> int:

@@ -3,13 +3,14 @@
 import re
 
 import pytest
+from django.utils import timezone
 
 from ledger.models import PaymentBatch, WithdrawalRoute
 from tests import world
 from tests.browser.conftest import picture
 from tests.browser.test_console_walk import log_in
 from tests.ledger import paying, payments
-from tests.ledger.payments import NOW, D
+from tests.ledger.payments import D
 from tests.ledger.statements import Entry as Line
 from tests.ledger.statements import statement
 from tests.running import until
@@ -27,7 +28,8 @@ def test_two_withdrawals_are_agreed_to_filed_and_seen_on_the_statement(page, dep
     paying.WithdrawalRoute.objects.create(method="bank", currency_id="EUR", provider="bank_file", bank_account=house, least=D("5.00"),
                                           cool_off_hours=0)  # fmt: skip
     amina, ben = paying.funded("900.00"), paying.funded("500.00", first_name="Ben")
-    rows = [paying.withdrawal(amina, "250.00"), paying.withdrawal(ben, "120.00")]
+    now = timezone.now()
+    rows = [paying.withdrawal(amina, "250.00", at=now), paying.withdrawal(ben, "120.00", at=now)]
     log_in(page, deployment, "Payments approver")
 
     page.goto(f"{deployment.url}/admin/compliance/approval/?queue=unassigned")
@@ -54,7 +56,7 @@ def test_two_withdrawals_are_agreed_to_filed_and_seen_on_the_statement(page, dep
     page.goto(url)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the file").click()
-    file = open(download.value.path()).read()  # noqa: SIM115 (closed with the test)
+    file = download.value.path().read_text()
     assert download.value.suggested_filename == f"{batch.message_id}.xml" and "<NbOfTxs>2</NbOfTxs>" in file
     assert "<CtrlSum>370.00</CtrlSum>" in file
     picture(page, "console-batch")
@@ -87,5 +89,5 @@ def test_two_withdrawals_are_agreed_to_filed_and_seen_on_the_statement(page, dep
     page.goto(f"{deployment.url}/admin/ledger/withdrawal/{rows[0].pk}/change/")
     expect(page.get_by_text("Paid").first).to_be_visible()
     picture(page, "console-withdrawal-paid")
-    assert {row.payments.get().state for row in rows} == {"confirmed"} and NOW
+    assert {row.payments.get().state for row in rows} == {"confirmed"}
     assert payments.in_wallet(amina) == D(650)
