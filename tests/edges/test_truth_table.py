@@ -357,6 +357,7 @@ def objects():
     by_name = {model.__name__: row for model, row in rows.items()}
     account = by_name["TradingAccount"]
     trade = world.placed(account)
+    payments.complete(payments.deposit(account.client, "50.00"), "50.00")
     return {
         "trade": trade.uuid,
         "funding": by_name["Funding"].uuid,
