@@ -75,7 +75,7 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
         row = Withdrawal(
             uuid=uuid7(), client=client, wallet=wallet(client.uuid, beneficiary.currency_id, at=at),
             beneficiary=beneficiary, method=beneficiary.method, currency=beneficiary.currency, amount=value, fee=fee,
-            reference=_unused_reference(), key=key, content_hash=content, requested_at=at, changed_at=at,
+            reference=references.unused(Withdrawal), key=key, content_hash=content, requested_at=at, changed_at=at,
         )  # fmt: skip
         row.hold = holds.place(
             account=row.wallet, amount=value, purpose=SUBJECT, by=by, at=at, key=f"withdrawal:{row.uuid}:hold",
@@ -268,12 +268,6 @@ def _first(client: Client, key: str, content: str) -> Withdrawal | None:
     if first is not None and first.content_hash != content:
         raise KeyReused("This key was used before for something else.")
     return first
-
-
-def _unused_reference() -> str:
-    while Withdrawal.objects.filter(reference=(found := references.new())).exists():
-        pass
-    return found
 
 
 def _record(
