@@ -8,7 +8,7 @@ import fixtures
 from backoffice.who import By
 from compliance.models import Client
 from ledger import beneficiaries, withdrawals
-from ledger.models import BankAccount, WithdrawalRoute
+from ledger.models import BankAccount, Withdrawal, WithdrawalRoute
 
 BY: Final = By.system("demo")
 
@@ -18,12 +18,14 @@ def load(clients: Sequence[Client], *, at: datetime) -> int:
 
     The clients are those whose deposits came, in the order of `ledger.bank.demo`.
     """
-    if WithdrawalRoute.objects.exists() or len(clients) < 4:
+    if Withdrawal.objects.exists() or len(clients) < 4:
         return 0
     data = fixtures.read("demo_withdrawals")
     for row in data["routes"]:
         account = BankAccount.objects.get(name=row["bank_account"])
-        WithdrawalRoute.objects.create(**row | {"bank_account": account, "currency": account.currency})
+        WithdrawalRoute.objects.get_or_create(
+            method=row["method"], currency=account.currency, defaults=row | {"bank_account": account}
+        )
     made = len(data["routes"])
     for row in data["clients"]:
         client = clients[row["client"]]
