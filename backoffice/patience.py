@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, DateTimeField, F, Model, Q, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def is_late(row: Model, at: datetime) -> bool:
     return patience is not None and begun is not None and begun < at - patience.length
 
 
-def late(model: type[Model], at: datetime) -> Q:
-    """Which rows of a model are stuck at an instant, as a condition for querysets and counts."""
+def late(model: type[Model], at: datetime | Now) -> Q:
+    """Which rows of a model are stuck at an instant, or by the database's clock, for querysets and counts."""
     condition = Q()
     for state, patience in model.PATIENCE.items():  # type: ignore[attr-defined]
         empty: dict[str, Any] = {}

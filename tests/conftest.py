@@ -8,7 +8,7 @@ environment is made, which is why pyproject.toml names no settings module.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,20 +65,10 @@ def _with_database(url: str, number: int) -> str:
 _make_environment()
 
 
-def _let_the_flush_empty_append_only_tables() -> None:
-    """After a test that commits, Django empties all tables; the triggers that refuse this would be right anywhere else."""
-    from django.db.backends.postgresql.operations import DatabaseOperations
-
-    plain = DatabaseOperations.execute_sql_flush
-
-    def execute_sql_flush(self: Any, sql_list: Iterable[str]) -> None:
-        plain(self, ["SET LOCAL session_replication_role = replica", *sql_list])
-
-    DatabaseOperations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    _let_the_flush_empty_append_only_tables()
+    from tests import reference
+
+    reference.put_back_after_each_test_that_commits()
     wanted = os.environ["NEXUS_TEST_EMBEDDED"]
     if not WORKER and wanted:
         embedded.start(
@@ -112,12 +102,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: "DjangoDbBlocker")
     """Reference data once per test database: every test begins with what a new deployment has."""
     from django.db import connection
 
-    from tests import world
+    from tests import reference, world
 
     with django_db_blocker.unblock():
         here = str(connection.settings_dict["NAME"]).startswith("test_")  # else no test here needs a database
         if here:
             world.reference()
+            reference.keep()
     yield
     if here:
         # Threads of in-process workers end with their connections still open; the database could not be dropped.

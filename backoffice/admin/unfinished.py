@@ -3,9 +3,13 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
-from django.db.models import CharField, Count, F, Min, QuerySet, Value
+from django.db import connection
+from django.db.models import CharField, Count, F, Min, Model, QuerySet, Value
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -104,26 +108,45 @@ def _seen(request: HttpRequest) -> list[Unfinished]:
 def _counted(request: HttpRequest) -> Mapping[str, dict[str, Tally]]:
     kept: dict[str, Mapping[str, dict[str, Tally]]] = request.__dict__
     if "_unfinished" not in kept:
-        now = timezone.now()
-        asked = [_question(request, kind, now) for kind in ports.unfinished]
         found: defaultdict[str, dict[str, Tally]] = defaultdict(dict)
-        for label, state, *counts in asked[0].union(*asked[1:], all=True) if asked else ():
-            found[label][state] = Tally(*counts)
+        asked = [_question(request.user, kind.model) for kind in ports.unfinished]
+        if asked:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    " UNION ALL ".join(f"({sql})" for sql, _ in asked),
+                    list(chain.from_iterable(given for _, given in asked)),
+                )
+                for label, state, *counts in cursor.fetchall():
+                    found[label][state] = Tally(*counts)
         kept["_unfinished"] = found
     return kept["_unfinished"]
 
 
-def _question(request: HttpRequest, kind: Unfinished, now: datetime) -> QuerySet[Any, Any]:
-    model = kind.model
-    late = patience.late(model, now)
-    rows = ports.visible(request.user, model._default_manager.filter(state__in=list(model.PATIENCE)))  # type: ignore[attr-defined]
-    named = rows.order_by().annotate(
+def _question(user: Any, model: type[Model]) -> tuple[str, tuple[Any, ...]]:
+    everything = model._default_manager.all()
+    seen = ports.visible(user, everything)
+    return _of_everything(model) if seen is everything else _counts(seen)
+
+
+@cache
+def _of_everything(model: type[Model]) -> tuple[str, tuple[Any, ...]]:
+    """The SQL for readers who may see every row. Making it takes far longer than asking it, and every page asks."""
+    return _counts(model._default_manager.all())
+
+
+def _counts(rows: QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
+    """By state that is not final: how many there are and since when, by the database's clock, so that it can be kept."""
+    model = rows.model
+    late = patience.late(model, Now())
+    named = rows.filter(state__in=list(model.PATIENCE)).order_by().annotate(
         kind_label=Value(model._meta.label_lower, CharField()),
         waits_since=patience.age_column(model),
-    )
-    return named.values("kind_label", "state").annotate(
+    )  # fmt: skip
+    asked = named.values("kind_label", "state").annotate(
         many=Count("pk"), late=Count("pk", filter=late), since=Min(F("waits_since")), late_since=Min(F("waits_since"), filter=late)
     ).values_list("kind_label", "state", "many", "late", "since", "late_since")  # fmt: skip
+    sql, given = asked.query.sql_with_params()
+    return sql, tuple(given)
 
 
 def _older(one: datetime | None, other: datetime | None) -> datetime | None:
