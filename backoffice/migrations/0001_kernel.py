@@ -39,6 +39,13 @@ class Migration(migrations.Migration):
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='user_email_once'),
+                    models.UniqueConstraint(django.db.models.functions.text.Lower('username'), condition=models.Q(('username', ''), _negated=True), name='user_username_once'),
+                    models.CheckConstraint(condition=models.Q(('kind', 'staff'), ('is_superuser', False), _connector='OR'), name='user_client_is_never_superuser'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Currency',
@@ -74,6 +81,16 @@ class Migration(migrations.Migration):
                 ('hash', models.BinaryField(null=True)),
                 ('by_user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['subject_type', 'subject_id', 'id'], name='event_by_subject'),
+                    models.Index(fields=['client_id', 'position'], name='event_by_client'),
+                    models.Index(models.F('id'), condition=models.Q(('position__isnull', True)), name='event_unsequenced'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('hash__isnull', True), ('position__isnull', True)), models.Q(('hash__isnull', False), ('position__gte', 1)), _connector='OR'), name='event_position_with_hash'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='HistoricalCurrency',
@@ -126,33 +143,5 @@ class Migration(migrations.Migration):
                 'get_latest_by': ('history_date', 'history_id'),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='user_email_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('username'), condition=models.Q(('username', ''), _negated=True), name='user_username_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'staff'), ('is_superuser', False), _connector='OR'), name='user_client_is_never_superuser'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['subject_type', 'subject_id', 'id'], name='event_by_subject'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['client_id', 'position'], name='event_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(models.F('id'), condition=models.Q(('position__isnull', True)), name='event_unsequenced'),
-        ),
-        migrations.AddConstraint(
-            model_name='event',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('hash__isnull', True), ('position__isnull', True)), models.Q(('hash__isnull', False), ('position__gte', 1)), _connector='OR'), name='event_position_with_hash'),
         ),
     ]

@@ -26,6 +26,14 @@ class Migration(migrations.Migration):
                 ('end', models.CharField(blank=True, choices=[('logged_out', 'Logged out'), ('reused', 'A used refresh token came back'), ('closed', 'Closed by staff')], max_length=12)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='api_sessions', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['user', '-id'], name='session_by_user'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('end', ''), ('ended_at__isnull', True)), models.Q(('ended_at__isnull', False), models.Q(('end', ''), _negated=True)), _connector='OR'), name='session_end_has_reason'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='RefreshToken',
@@ -37,13 +45,5 @@ class Migration(migrations.Migration):
                 ('used_at', models.DateTimeField(blank=True, null=True)),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to='backoffice.session')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='session',
-            index=models.Index(fields=['user', '-id'], name='session_by_user'),
-        ),
-        migrations.AddConstraint(
-            model_name='session',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('end', ''), ('ended_at__isnull', True)), models.Q(('ended_at__isnull', False), models.Q(('end', ''), _negated=True)), _connector='OR'), name='session_end_has_reason'),
         ),
     ]

@@ -134,6 +134,14 @@ class Migration(migrations.Migration):
                 ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
                 ('stakes', models.ForeignKey(help_text='Stakes in open contracts.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.account')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('login_id', ''), _negated=True), fields=('venue', 'login_id'), name='trading_account_login_once'),
+                    models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('client',), name='trading_account_one_default'),
+                    models.CheckConstraint(condition=models.Q(('markup_rate__isnull', True), models.Q(('markup_rate__gte', 0), ('markup_rate__lte', '0.03')), _connector='OR'), name='trading_account_markup_0_to_3_percent'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'active'), _negated=True), models.Q(('login_id', ''), _negated=True), _connector='OR'), name='trading_account_active_has_login'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Trade',
@@ -183,66 +191,21 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('sell_trade_early', "Can sell a client's open trade early"), ('reconcile_trade', 'Can have an uncertain trade reconciled')],
+                'indexes': [
+                    models.Index(fields=['client', '-id'], name='trade_by_client'),
+                    models.Index(fields=['account', '-id'], name='trade_by_account'),
+                    models.Index(fields=['state', '-id'], name='trade_by_state'),
+                    models.Index(condition=models.Q(('state__in', ['queued', 'submitting', 'uncertain', 'open'])), fields=['state', 'expires_at'], name='trade_unfinished'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'key'), name='trade_key_once'),
+                    models.UniqueConstraint(condition=models.Q(('contract_id__isnull', False)), fields=('contract_id',), name='trade_contract_claimed_once'),
+                    models.CheckConstraint(condition=models.Q(('stake__gt', 0)), name='trade_stake_positive'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['open', 'won', 'lost', 'sold', 'refunded']), _negated=True), models.Q(('buy_price__isnull', False), ('contract_id__isnull', False), ('payout__isnull', False)), _connector='OR'), name='trade_open_has_contract'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['won', 'lost', 'sold', 'refunded']), _negated=True), models.Q(('proceeds__isnull', False), ('profit__isnull', False), ('settled_at__isnull', False)), _connector='OR'), name='trade_settled_has_outcome'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['denied', 'rejected', 'withdrawn', 'never_placed']), _negated=True), ('contract_id__isnull', True), _connector='OR'), name='trade_unbought_has_no_contract'),
+                    models.UniqueConstraint(condition=models.Q(('state__in', ['submitting', 'uncertain'])), fields=('account', 'instrument', 'side', 'stake', 'duration', 'duration_unit'), name='trade_one_identical_in_flight'),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='tradingaccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('login_id', ''), _negated=True), fields=('venue', 'login_id'), name='trading_account_login_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='tradingaccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('client',), name='trading_account_one_default'),
-        ),
-        migrations.AddConstraint(
-            model_name='tradingaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('markup_rate__isnull', True), models.Q(('markup_rate__gte', 0), ('markup_rate__lte', '0.03')), _connector='OR'), name='trading_account_markup_0_to_3_percent'),
-        ),
-        migrations.AddConstraint(
-            model_name='tradingaccount',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'active'), _negated=True), models.Q(('login_id', ''), _negated=True), _connector='OR'), name='trading_account_active_has_login'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['client', '-id'], name='trade_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['account', '-id'], name='trade_by_account'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['state', '-id'], name='trade_by_state'),
-        ),
-        migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'submitting', 'uncertain', 'open'])), fields=['state', 'expires_at'], name='trade_unfinished'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(fields=('client', 'key'), name='trade_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(condition=models.Q(('contract_id__isnull', False)), fields=('contract_id',), name='trade_contract_claimed_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('stake__gt', 0)), name='trade_stake_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['open', 'won', 'lost', 'sold', 'refunded']), _negated=True), models.Q(('buy_price__isnull', False), ('contract_id__isnull', False), ('payout__isnull', False)), _connector='OR'), name='trade_open_has_contract'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['won', 'lost', 'sold', 'refunded']), _negated=True), models.Q(('proceeds__isnull', False), ('profit__isnull', False), ('settled_at__isnull', False)), _connector='OR'), name='trade_settled_has_outcome'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['denied', 'rejected', 'withdrawn', 'never_placed']), _negated=True), ('contract_id__isnull', True), _connector='OR'), name='trade_unbought_has_no_contract'),
-        ),
-        migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['submitting', 'uncertain'])), fields=('account', 'instrument', 'side', 'stake', 'duration', 'duration_unit'), name='trade_one_identical_in_flight'),
         ),
     ]

@@ -32,6 +32,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('resolve_difference', "Can decide a difference between our books and the venue's")],
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'open')), fields=['found_at'], name='difference_open'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('resolution', ''), ('resolved_at__isnull', True), ('state', 'open')), models.Q(('resolved_at__isnull', False), ('state', 'resolved'), models.Q(('resolution', ''), _negated=True), models.Q(('resolved_by', ''), _negated=True)), _connector='OR'), name='difference_resolved_by_somebody'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -50,6 +56,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'statement proof',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('venue_balance', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('mirror_balance'), '+', models.F('explained')), '+', models.F('unexplained')))), name='statement_proof_adds_up'),
+                    models.CheckConstraint(condition=models.Q(('result', 'differs'), ('unexplained', 0), _connector='XOR'), name='statement_proof_result_fits'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -68,6 +78,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'statement line',
+                'indexes': [
+                    models.Index(fields=['contract_id'], name='venue_line_by_contract'),
+                    models.Index(condition=models.Q(('state__in', ['waiting', 'differs'])), fields=['state', 'heard_at'], name='venue_line_open'),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -136,25 +150,9 @@ class Migration(migrations.Migration):
             model_name='statementproof',
             index=models.Index(fields=['account', '-at'], name='statement_proof_by_account'),
         ),
-        migrations.AddConstraint(
-            model_name='statementproof',
-            constraint=models.CheckConstraint(condition=models.Q(('venue_balance', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('mirror_balance'), '+', models.F('explained')), '+', models.F('unexplained')))), name='statement_proof_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='statementproof',
-            constraint=models.CheckConstraint(condition=models.Q(('result', 'differs'), ('unexplained', 0), _connector='XOR'), name='statement_proof_result_fits'),
-        ),
         migrations.AddIndex(
             model_name='venueline',
             index=models.Index(fields=['account', '-transaction_id'], name='venue_line_by_account'),
-        ),
-        migrations.AddIndex(
-            model_name='venueline',
-            index=models.Index(fields=['contract_id'], name='venue_line_by_contract'),
-        ),
-        migrations.AddIndex(
-            model_name='venueline',
-            index=models.Index(condition=models.Q(('state__in', ['waiting', 'differs'])), fields=['state', 'heard_at'], name='venue_line_open'),
         ),
         migrations.AddConstraint(
             model_name='venueline',
@@ -170,18 +168,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='difference',
-            index=models.Index(condition=models.Q(('state', 'open')), fields=['found_at'], name='difference_open'),
-        ),
-        migrations.AddIndex(
-            model_name='difference',
             index=models.Index(fields=['account', '-id'], name='difference_by_account'),
         ),
         migrations.AddConstraint(
             model_name='difference',
             constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('account', 'kind', 'about'), name='difference_listed_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='difference',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolution', ''), ('resolved_at__isnull', True), ('state', 'open')), models.Q(('resolved_at__isnull', False), ('state', 'resolved'), models.Q(('resolution', ''), _negated=True), models.Q(('resolved_by', ''), _negated=True)), _connector='OR'), name='difference_resolved_by_somebody'),
         ),
     ]

@@ -33,6 +33,15 @@ class Migration(migrations.Migration):
                 ('used_at', models.DateTimeField(blank=True, help_text='When the client came back.', null=True)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
             ],
+            options={
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'pending')), fields=['requested_at'], name='grant_request_pending'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('verifier__isnull', True), models.Q(('state', 'pending'), ('used_at__isnull', True)), _connector='OR'), name='grant_request_verifier_once'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state', 'pending')), models.Q(models.Q(('state', 'pending'), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='grant_request_ended_at'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='HistoricalGrant',
@@ -108,6 +117,17 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='compliance.client')),
             ],
+            options={
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'active')), fields=['expires_at'], name='grant_due'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('access_token__isnull', True), ('refresh_token__isnull', True), ('state', 'ended')), models.Q(models.Q(('state', 'ended'), _negated=True), ('access_token__isnull', False)), _connector='OR'), name='grant_tokens_until_it_ends'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', True), ('kind', 'personal'), ('refresh_token__isnull', True)), models.Q(('expires_at__isnull', False), ('kind', 'oauth')), _connector='OR'), name='grant_personal_never_expires'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', False), ('state', 'ended')), models.Q(models.Q(('state', 'ended'), _negated=True), ('ended_at__isnull', True)), _connector='OR'), name='grant_ended_at'),
+                    models.UniqueConstraint(fields=('id', 'client'), name='grant_of_client'),
+                ],
+            },
         ),
         migrations.AddField(
             model_name='historicaltradingaccount',
@@ -155,38 +175,6 @@ class Migration(migrations.Migration):
             model_name='historicalgrant',
             name='history_user',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(condition=models.Q(('state', 'active')), fields=['expires_at'], name='grant_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('access_token__isnull', True), ('refresh_token__isnull', True), ('state', 'ended')), models.Q(models.Q(('state', 'ended'), _negated=True), ('access_token__isnull', False)), _connector='OR'), name='grant_tokens_until_it_ends'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', True), ('kind', 'personal'), ('refresh_token__isnull', True)), models.Q(('expires_at__isnull', False), ('kind', 'oauth')), _connector='OR'), name='grant_personal_never_expires'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', False), ('state', 'ended')), models.Q(models.Q(('state', 'ended'), _negated=True), ('ended_at__isnull', True)), _connector='OR'), name='grant_ended_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.UniqueConstraint(fields=('id', 'client'), name='grant_of_client'),
-        ),
-        migrations.AddIndex(
-            model_name='grantrequest',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['requested_at'], name='grant_request_pending'),
-        ),
-        migrations.AddConstraint(
-            model_name='grantrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('verifier__isnull', True), models.Q(('state', 'pending'), ('used_at__isnull', True)), _connector='OR'), name='grant_request_verifier_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='grantrequest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state', 'pending')), models.Q(models.Q(('state', 'pending'), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='grant_request_ended_at'),
         ),
         migrations.AddConstraint(
             model_name='grantrequest',

@@ -46,6 +46,15 @@ class Migration(migrations.Migration):
                 ('base_currency', models.ForeignKey(default='USD', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
                 ('desk', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='clients', to='compliance.desk')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['-opened_at'], name='client_newest'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('markup_rate__isnull', True), models.Q(('markup_rate__gte', 0), ('markup_rate__lte', '0.03')), _connector='OR'), name='client_markup_0_to_3_percent'),
+                    models.CheckConstraint(condition=models.Q(('country', ''), ('country__regex', '^[A-Z]{2}$'), _connector='OR'), name='client_country_two_letters'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='HistoricalClient',
@@ -126,21 +135,10 @@ class Migration(migrations.Migration):
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='compliance.client')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='client',
-            index=models.Index(fields=['-opened_at'], name='client_newest'),
-        ),
-        migrations.AddConstraint(
-            model_name='client',
-            constraint=models.CheckConstraint(condition=models.Q(('markup_rate__isnull', True), models.Q(('markup_rate__gte', 0), ('markup_rate__lte', '0.03')), _connector='OR'), name='client_markup_0_to_3_percent'),
-        ),
-        migrations.AddConstraint(
-            model_name='client',
-            constraint=models.CheckConstraint(condition=models.Q(('country', ''), ('country__regex', '^[A-Z]{2}$'), _connector='OR'), name='client_country_two_letters'),
-        ),
-        migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('client', 'user'), name='membership_once'),
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'user'), name='membership_once'),
+                ],
+            },
         ),
     ]

@@ -37,6 +37,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'approval policies',
+                'constraints': [
+                    models.UniqueConstraint(fields=('kind', 'currency', 'from_amount'), name='approval_policy_once', nulls_distinct=False),
+                    models.CheckConstraint(condition=models.Q(('approvers__lte', 5)), name='approval_policy_0_to_5'),
+                    models.CheckConstraint(condition=models.Q(('from_amount__gte', 0)), name='approval_policy_from'),
+                    models.CheckConstraint(condition=models.Q(('hours__gte', 1), ('hours__lte', 8760)), name='approval_policy_hours'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -70,6 +76,19 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('decide_approval', 'Can approve and reject what others ask for')],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'open')), fields=['id'], name='approval_open'),
+                    models.Index(condition=models.Q(('state__in', ['open', 'approved'])), fields=['expires_at'], name='approval_due'),
+                    models.Index(fields=['subject_id'], name='approval_by_subject'),
+                    models.Index(fields=['client', '-id'], name='approval_by_client'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'approved'])), fields=('kind', 'subject_id'), name='approval_open_once'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('amount__isnull', True), ('currency__isnull', True)), models.Q(('amount__isnull', False), ('currency__isnull', False)), _connector='OR'), name='approval_amount_with_currency'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('needed__gte', 1), ('needed__lte', 5)), models.Q(('needed', 0), ('policy__isnull', False)), _connector='OR'), name='approval_by_nobody_by_policy'),
+                    models.CheckConstraint(condition=models.Q(('state', 'open'), ('decided_at__isnull', False), _connector='XOR'), name='approval_decided_at'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('taken_by__isnull', True), ('taken_until__isnull', True)), models.Q(('taken_by__isnull', False), ('taken_until__isnull', False)), _connector='OR'), name='approval_taken_until'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -110,63 +129,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
+                'constraints': [
+                    models.UniqueConstraint(fields=('approval', 'by_user'), name='vote_once'),
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='approvalpolicy',
-            constraint=models.UniqueConstraint(fields=('kind', 'currency', 'from_amount'), name='approval_policy_once', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='approvalpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('approvers__lte', 5)), name='approval_policy_0_to_5'),
-        ),
-        migrations.AddConstraint(
-            model_name='approvalpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('from_amount__gte', 0)), name='approval_policy_from'),
-        ),
-        migrations.AddConstraint(
-            model_name='approvalpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('hours__gte', 1), ('hours__lte', 8760)), name='approval_policy_hours'),
-        ),
-        migrations.AddIndex(
-            model_name='approval',
-            index=models.Index(condition=models.Q(('state', 'open')), fields=['id'], name='approval_open'),
-        ),
-        migrations.AddIndex(
-            model_name='approval',
-            index=models.Index(condition=models.Q(('state__in', ['open', 'approved'])), fields=['expires_at'], name='approval_due'),
-        ),
-        migrations.AddIndex(
-            model_name='approval',
-            index=models.Index(fields=['subject_id'], name='approval_by_subject'),
-        ),
-        migrations.AddIndex(
-            model_name='approval',
-            index=models.Index(fields=['client', '-id'], name='approval_by_client'),
-        ),
-        migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'approved'])), fields=('kind', 'subject_id'), name='approval_open_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__isnull', True), ('currency__isnull', True)), models.Q(('amount__isnull', False), ('currency__isnull', False)), _connector='OR'), name='approval_amount_with_currency'),
-        ),
-        migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('needed__gte', 1), ('needed__lte', 5)), models.Q(('needed', 0), ('policy__isnull', False)), _connector='OR'), name='approval_by_nobody_by_policy'),
-        ),
-        migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'open'), ('decided_at__isnull', False), _connector='XOR'), name='approval_decided_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('taken_by__isnull', True), ('taken_until__isnull', True)), models.Q(('taken_by__isnull', False), ('taken_until__isnull', False)), _connector='OR'), name='approval_taken_until'),
-        ),
-        migrations.AddConstraint(
-            model_name='vote',
-            constraint=models.UniqueConstraint(fields=('approval', 'by_user'), name='vote_once'),
         ),
         migrations.RunSQL([(SQL / "0004_approvals.sql").read_text()]),
         migrations.RunSQL([append_only("compliance_vote")]),

@@ -40,6 +40,15 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'activities',
                 'default_permissions': (),
+                'indexes': [
+                    models.Index(condition=models.Q(('counts', True)), fields=['client', 'currency', 'at'], name='activity_counting'),
+                    models.Index(fields=['client', '-id'], name='activity_by_client'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('subject_type', 'subject_id'), name='activity_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='activity_amount'),
+                    models.CheckConstraint(condition=models.Q(('released_at__isnull', True), ('counts', False), _connector='OR'), name='activity_released_never_counts'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -55,6 +64,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(fields=['activity', '-id'], name='decision_by_activity'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'allow'), ('reasons', [])), models.Q(models.Q(('outcome', 'allow'), _negated=True), models.Q(('reasons', []), _negated=True)), _connector='OR'), name='decision_has_reasons'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -147,6 +162,12 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, verbose_name='in force')),
                 ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('kind', 'kyc_level', 'currency', 'window'), name='limit_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='limit_amount'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='LimitOverride',
@@ -167,6 +188,13 @@ class Migration(migrations.Migration):
                 'verbose_name': 'client limit',
                 'permissions': [('set_limitoverride', "Can set and end a client's own limits")],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(fields=['client', 'kind', 'currency', 'expires_at'], name='limit_override_in_force'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='limit_override_amount'),
+                    models.CheckConstraint(condition=models.Q(('expires_at__gte', models.F('set_at'))), name='limit_override_expires'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -183,66 +211,13 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, verbose_name='in force')),
                 ('currency', models.ForeignKey(blank=True, help_text='Empty: any.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(condition=models.Q(('counts', True)), fields=['client', 'currency', 'at'], name='activity_counting'),
-        ),
-        migrations.AddIndex(
-            model_name='activity',
-            index=models.Index(fields=['client', '-id'], name='activity_by_client'),
-        ),
-        migrations.AddConstraint(
-            model_name='activity',
-            constraint=models.UniqueConstraint(fields=('subject_type', 'subject_id'), name='activity_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='activity',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='activity_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='activity',
-            constraint=models.CheckConstraint(condition=models.Q(('released_at__isnull', True), ('counts', False), _connector='OR'), name='activity_released_never_counts'),
-        ),
-        migrations.AddIndex(
-            model_name='decision',
-            index=models.Index(fields=['activity', '-id'], name='decision_by_activity'),
-        ),
-        migrations.AddConstraint(
-            model_name='decision',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'allow'), ('reasons', [])), models.Q(models.Q(('outcome', 'allow'), _negated=True), models.Q(('reasons', []), _negated=True)), _connector='OR'), name='decision_has_reasons'),
-        ),
-        migrations.AddConstraint(
-            model_name='limit',
-            constraint=models.UniqueConstraint(fields=('kind', 'kyc_level', 'currency', 'window'), name='limit_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='limit',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='limit_amount'),
-        ),
-        migrations.AddIndex(
-            model_name='limitoverride',
-            index=models.Index(fields=['client', 'kind', 'currency', 'expires_at'], name='limit_override_in_force'),
-        ),
-        migrations.AddConstraint(
-            model_name='limitoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='limit_override_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='limitoverride',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gte', models.F('set_at'))), name='limit_override_expires'),
-        ),
-        migrations.AddConstraint(
-            model_name='monitoringrule',
-            constraint=models.CheckConstraint(condition=models.Q(('code__regex', '^[A-Z][A-Z_]+$')), name='monitoring_rule_code'),
-        ),
-        migrations.AddConstraint(
-            model_name='monitoringrule',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['review', 'block'])), name='monitoring_rule_outcome'),
-        ),
-        migrations.AddConstraint(
-            model_name='monitoringrule',
-            constraint=models.CheckConstraint(condition=models.Q(('threshold__gte', 0)), name='monitoring_rule_threshold'),
+            options={
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('code__regex', '^[A-Z][A-Z_]+$')), name='monitoring_rule_code'),
+                    models.CheckConstraint(condition=models.Q(('outcome__in', ['review', 'block'])), name='monitoring_rule_outcome'),
+                    models.CheckConstraint(condition=models.Q(('threshold__gte', 0)), name='monitoring_rule_threshold'),
+                ],
+            },
         ),
         migrations.RunSQL([(SQL / "0005_decisions.sql").read_text()]),
         migrations.RunSQL([append_only("compliance_decision")]),

@@ -38,6 +38,18 @@ class Migration(migrations.Migration):
                 ('opened_at', models.DateTimeField()),
                 ('currency', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['client_id', 'id'], name='account_by_client'),
+                    models.Index(fields=['owner_type', 'owner_id'], name='account_by_owner'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('book', 'currency', 'purpose', 'owner_type', 'owner_id', 'shard'), name='account_once', nulls_distinct=False),
+                    models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='account_held_not_negative'),
+                    models.CheckConstraint(condition=models.Q(('guarded', False), ('posted__gte', models.F('held')), _connector='OR'), name='account_covers_holds'),
+                    models.CheckConstraint(condition=models.Q(('is_closed', False), models.Q(('held', 0), ('posted', 0)), _connector='OR'), name='account_closed_is_empty'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Entry',
@@ -63,6 +75,15 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'journal entry',
                 'verbose_name_plural': 'journal entries',
+                'indexes': [
+                    models.Index(condition=models.Q(('subject_id__isnull', False)), fields=['subject_type', 'subject_id'], name='entry_by_subject'),
+                    models.Index(condition=models.Q(('client_id__isnull', False)), fields=['client_id', 'id'], name='entry_by_client'),
+                    django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['business_date'], name='entry_by_business_date'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('key',), name='entry_key_once'),
+                    models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='entry_key_given'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -89,6 +110,24 @@ class Migration(migrations.Migration):
                 ('captured_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='captured_holds', to='ledger.entry', verbose_name='captured by entry')),
                 ('transferred_to', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transferred_from', to='ledger.hold')),
             ],
+            options={
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'held')), fields=['account', 'id'], name='hold_open_by_account'),
+                    models.Index(fields=['account', '-id'], name='hold_by_account'),
+                    models.Index(condition=models.Q(('expires_at__isnull', False), ('state', 'held')), fields=['expires_at'], name='hold_due'),
+                    models.Index(condition=models.Q(('subject_id__isnull', False)), fields=['subject_type', 'subject_id'], name='hold_by_subject'),
+                    models.Index(condition=models.Q(('client_id__isnull', False)), fields=['client_id', 'id'], name='hold_by_client'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='hold_amount_positive'),
+                    models.UniqueConstraint(fields=('key',), name='hold_key_once'),
+                    models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='hold_key_given'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', True), ('state', 'held')), models.Q(models.Q(('state', 'held'), _negated=True), ('resolved_at__isnull', False)), _connector='OR'), name='hold_resolved_has_time'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__gt', 0), ('captured_amount__lte', models.F('amount')), ('captured_by__isnull', False), ('state', 'captured')), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_amount', 0), ('captured_by__isnull', True)), _connector='OR'), name='hold_captured_by_entry'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'transferred'), ('transferred_to__isnull', False)), models.Q(models.Q(('state', 'transferred'), _negated=True), ('transferred_to__isnull', True)), _connector='OR'), name='hold_transferred_has_successor'),
+                    models.CheckConstraint(condition=models.Q(('state__in', ['held', 'captured', 'released', 'expired', 'transferred'])), name='hold_state_known'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Posting',
@@ -102,113 +141,15 @@ class Migration(migrations.Migration):
                 ('currency', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
                 ('entry', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='postings', to='ledger.entry')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['client_id', 'id'], name='account_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['owner_type', 'owner_id'], name='account_by_owner'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('book', 'currency', 'purpose', 'owner_type', 'owner_id', 'shard'), name='account_once', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='account_held_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('guarded', False), ('posted__gte', models.F('held')), _connector='OR'), name='account_covers_holds'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('is_closed', False), models.Q(('held', 0), ('posted', 0)), _connector='OR'), name='account_closed_is_empty'),
-        ),
-        migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(condition=models.Q(('subject_id__isnull', False)), fields=['subject_type', 'subject_id'], name='entry_by_subject'),
-        ),
-        migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(condition=models.Q(('client_id__isnull', False)), fields=['client_id', 'id'], name='entry_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='entry',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['business_date'], name='entry_by_business_date'),
-        ),
-        migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(fields=('key',), name='entry_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='entry_key_given'),
-        ),
-        migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('state', 'held')), fields=['account', 'id'], name='hold_open_by_account'),
-        ),
-        migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(fields=['account', '-id'], name='hold_by_account'),
-        ),
-        migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False), ('state', 'held')), fields=['expires_at'], name='hold_due'),
-        ),
-        migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('subject_id__isnull', False)), fields=['subject_type', 'subject_id'], name='hold_by_subject'),
-        ),
-        migrations.AddIndex(
-            model_name='hold',
-            index=models.Index(condition=models.Q(('client_id__isnull', False)), fields=['client_id', 'id'], name='hold_by_client'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='hold_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.UniqueConstraint(fields=('key',), name='hold_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='hold_key_given'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', True), ('state', 'held')), models.Q(models.Q(('state', 'held'), _negated=True), ('resolved_at__isnull', False)), _connector='OR'), name='hold_resolved_has_time'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__gt', 0), ('captured_amount__lte', models.F('amount')), ('captured_by__isnull', False), ('state', 'captured')), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_amount', 0), ('captured_by__isnull', True)), _connector='OR'), name='hold_captured_by_entry'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'transferred'), ('transferred_to__isnull', False)), models.Q(models.Q(('state', 'transferred'), _negated=True), ('transferred_to__isnull', True)), _connector='OR'), name='hold_transferred_has_successor'),
-        ),
-        migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['held', 'captured', 'released', 'expired', 'transferred'])), name='hold_state_known'),
-        ),
-        migrations.AddIndex(
-            model_name='posting',
-            index=models.Index(fields=['account', 'id'], name='posting_by_account'),
-        ),
-        migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.UniqueConstraint(fields=('entry', 'line'), name='posting_line_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='posting_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', ['debit', 'credit'])), name='posting_side_known'),
+            options={
+                'indexes': [
+                    models.Index(fields=['account', 'id'], name='posting_by_account'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('entry', 'line'), name='posting_line_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='posting_amount_positive'),
+                    models.CheckConstraint(condition=models.Q(('side__in', ['debit', 'credit'])), name='posting_side_known'),
+                ],
+            },
         ),
     ]

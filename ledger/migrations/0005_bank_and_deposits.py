@@ -36,6 +36,15 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, verbose_name='in use')),
                 ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
+            options={
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('iban', ''), ('number', ''), _negated=True), name='bank_account_has_number'),
+                    models.CheckConstraint(condition=models.Q(('iban', ''), ('iban__regex', '^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$'), _connector='OR'), name='bank_account_iban_shape'),
+                    models.UniqueConstraint(condition=models.Q(('iban', ''), _negated=True), fields=('iban', 'currency'), name='bank_account_iban_once'),
+                    models.UniqueConstraint(condition=models.Q(('iban', '')), fields=('number', 'bic', 'currency'), name='bank_account_number_once'),
+                    models.UniqueConstraint(condition=models.Q(('is_active', True), ('takes_deposits', True)), fields=('currency',), name='bank_account_for_deposits_once'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='BankStatement',
@@ -64,6 +73,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('import_bankstatement', 'Can upload, import and discard bank statements')],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bank_account', 'file_hash'), name='bank_statement_file_once'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('imported_at__isnull', False), ('state', 'imported')), models.Q(models.Q(('state', 'imported'), _negated=True), ('imported_at__isnull', True)), _connector='OR'), name='bank_statement_imported_has_time'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -92,6 +105,17 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('cancel_deposit', "Can cancel a client's deposit")],
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['pending', 'processing'])), fields=['currency', 'amount'], name='deposit_open_by_amount'),
+                    models.Index(condition=models.Q(('state', 'pending')), fields=['expires_at'], name='deposit_due'),
+                    models.Index(fields=['client', '-id'], name='deposit_by_client'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'key'), name='deposit_key_once'),
+                    models.UniqueConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), models.Q(('method', 'bank'), _negated=True)), fields=('method', 'external_id'), name='deposit_external_id_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='deposit_amount_above_zero'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('entry__isnull', False), ('fee__gte', 0), ('fee__lte', models.F('received')), ('received__gt', 0), ('state', 'completed')), models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', True), ('entry__isnull', True), ('fee', 0), ('received__isnull', True)), _connector='OR'), name='deposit_completed_by_entry'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -123,6 +147,18 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('resolve_bankline', 'Can assign money in suspense, mark it to be sent back, and book bank fees')],
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['suspense', 'to_return', 'unmatched_out'])), fields=['imported_at'], name='bank_line_waiting'),
+                    models.Index(condition=models.Q(('end_to_end_id', ''), _negated=True), fields=['end_to_end_id'], name='bank_line_by_end_to_end'),
+                    models.Index(fields=['statement', 'place'], name='bank_line_by_statement'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('bank_account', 'fingerprint'), name='bank_line_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='bank_line_amount_above_zero'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('deposit__isnull', False), ('state__in', ['matched', 'assigned'])), models.Q(models.Q(('state__in', ['matched', 'assigned']), _negated=True), ('deposit__isnull', True)), _connector='OR'), name='bank_line_credited_has_deposit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('settled_by__isnull', True), ('state__in', ['suspense', 'to_return', 'matched', 'unmatched_out'])), models.Q(models.Q(('state__in', ['suspense', 'to_return', 'matched', 'unmatched_out']), _negated=True), ('settled_by__isnull', False)), _connector='OR'), name='bank_line_settled_by_entry'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('direction', 'in'), ('state__in', ['matched', 'suspense', 'assigned', 'to_return', 'returned', 'paid'])), models.Q(('direction', 'out'), ('state__in', ['unmatched_out', 'paid', 'bank_fee'])), _connector='OR'), name='bank_line_state_of_direction'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -139,6 +175,13 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, verbose_name='in use')),
                 ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('direction', 'method', 'currency'), name='fee_once'),
+                    models.CheckConstraint(condition=models.Q(('fixed__gte', 0), ('least__gte', 0), ('rate__gte', 0), ('rate__lt', 1)), name='fee_not_negative'),
+                    models.CheckConstraint(condition=models.Q(('most__isnull', True), ('most__gte', models.F('least')), _connector='OR'), name='fee_bounds_in_order'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='HistoricalBankAccount',
@@ -237,117 +280,12 @@ class Migration(migrations.Migration):
                 ('bank_account', models.ForeignKey(blank=True, help_text='Empty: any.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.bankaccount')),
                 ('currency', models.ForeignKey(blank=True, help_text='Empty: any.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name='bankaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('iban', ''), ('number', ''), _negated=True), name='bank_account_has_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('iban', ''), ('iban__regex', '^[A-Z]{2}[0-9]{2}[A-Z0-9]{10,30}$'), _connector='OR'), name='bank_account_iban_shape'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankaccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('iban', ''), _negated=True), fields=('iban', 'currency'), name='bank_account_iban_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankaccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('iban', '')), fields=('number', 'bic', 'currency'), name='bank_account_number_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankaccount',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True), ('takes_deposits', True)), fields=('currency',), name='bank_account_for_deposits_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankstatement',
-            constraint=models.UniqueConstraint(fields=('bank_account', 'file_hash'), name='bank_statement_file_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankstatement',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('imported_at__isnull', False), ('state', 'imported')), models.Q(models.Q(('state', 'imported'), _negated=True), ('imported_at__isnull', True)), _connector='OR'), name='bank_statement_imported_has_time'),
-        ),
-        migrations.AddIndex(
-            model_name='deposit',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'processing'])), fields=['currency', 'amount'], name='deposit_open_by_amount'),
-        ),
-        migrations.AddIndex(
-            model_name='deposit',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['expires_at'], name='deposit_due'),
-        ),
-        migrations.AddIndex(
-            model_name='deposit',
-            index=models.Index(fields=['client', '-id'], name='deposit_by_client'),
-        ),
-        migrations.AddConstraint(
-            model_name='deposit',
-            constraint=models.UniqueConstraint(fields=('client', 'key'), name='deposit_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='deposit',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), models.Q(('method', 'bank'), _negated=True)), fields=('method', 'external_id'), name='deposit_external_id_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='deposit',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='deposit_amount_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='deposit',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('completed_at__isnull', False), ('entry__isnull', False), ('fee__gte', 0), ('fee__lte', models.F('received')), ('received__gt', 0), ('state', 'completed')), models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', True), ('entry__isnull', True), ('fee', 0), ('received__isnull', True)), _connector='OR'), name='deposit_completed_by_entry'),
-        ),
-        migrations.AddIndex(
-            model_name='bankline',
-            index=models.Index(condition=models.Q(('state__in', ['suspense', 'to_return', 'unmatched_out'])), fields=['imported_at'], name='bank_line_waiting'),
-        ),
-        migrations.AddIndex(
-            model_name='bankline',
-            index=models.Index(condition=models.Q(('end_to_end_id', ''), _negated=True), fields=['end_to_end_id'], name='bank_line_by_end_to_end'),
-        ),
-        migrations.AddIndex(
-            model_name='bankline',
-            index=models.Index(fields=['statement', 'place'], name='bank_line_by_statement'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankline',
-            constraint=models.UniqueConstraint(fields=('bank_account', 'fingerprint'), name='bank_line_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankline',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='bank_line_amount_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankline',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('deposit__isnull', False), ('state__in', ['matched', 'assigned'])), models.Q(models.Q(('state__in', ['matched', 'assigned']), _negated=True), ('deposit__isnull', True)), _connector='OR'), name='bank_line_credited_has_deposit'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankline',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_by__isnull', True), ('state__in', ['suspense', 'to_return', 'matched', 'unmatched_out'])), models.Q(models.Q(('state__in', ['suspense', 'to_return', 'matched', 'unmatched_out']), _negated=True), ('settled_by__isnull', False)), _connector='OR'), name='bank_line_settled_by_entry'),
-        ),
-        migrations.AddConstraint(
-            model_name='bankline',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('direction', 'in'), ('state__in', ['matched', 'suspense', 'assigned', 'to_return', 'returned', 'paid'])), models.Q(('direction', 'out'), ('state__in', ['unmatched_out', 'paid', 'bank_fee'])), _connector='OR'), name='bank_line_state_of_direction'),
-        ),
-        migrations.AddConstraint(
-            model_name='fee',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('direction', 'method', 'currency'), name='fee_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='fee',
-            constraint=models.CheckConstraint(condition=models.Q(('fixed__gte', 0), ('least__gte', 0), ('rate__gte', 0), ('rate__lt', 1)), name='fee_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='fee',
-            constraint=models.CheckConstraint(condition=models.Q(('most__isnull', True), ('most__gte', models.F('least')), _connector='OR'), name='fee_bounds_in_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchingrule',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('bank_account', 'currency'), name='matching_rule_once', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='matchingrule',
-            constraint=models.CheckConstraint(condition=models.Q(('bank_account__isnull', True), ('currency__isnull', True), _connector='OR'), name='matching_rule_of_one_thing'),
-        ),
-        migrations.AddConstraint(
-            model_name='matchingrule',
-            constraint=models.CheckConstraint(condition=models.Q(('tolerance__gte', 0), ('tolerance_rate__gte', 0), ('tolerance_rate__lt', 1)), name='matching_rule_not_negative'),
+            options={
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('bank_account', 'currency'), name='matching_rule_once', nulls_distinct=False),
+                    models.CheckConstraint(condition=models.Q(('bank_account__isnull', True), ('currency__isnull', True), _connector='OR'), name='matching_rule_of_one_thing'),
+                    models.CheckConstraint(condition=models.Q(('tolerance__gte', 0), ('tolerance_rate__gte', 0), ('tolerance_rate__lt', 1)), name='matching_rule_not_negative'),
+                ],
+            },
         ),
     ]

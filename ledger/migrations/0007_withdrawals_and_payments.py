@@ -44,6 +44,16 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'beneficiaries',
                 'permissions': [('remove_beneficiary', "Can remove a client's beneficiary")],
+                'indexes': [
+                    models.Index(fields=['client', '-id'], name='beneficiary_by_client'),
+                    models.Index(fields=['fingerprint'], name='beneficiary_by_number'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'key'), name='beneficiary_key_once'),
+                    models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('client', 'currency', 'fingerprint'), name='beneficiary_number_once'),
+                    models.CheckConstraint(condition=models.Q(('usable_at__gte', models.F('added_at'))), name='beneficiary_usable_later'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('method', 'bank'), ('network', '')), models.Q(('bic', ''), ('method', 'crypto'), models.Q(('network', ''), _negated=True)), _connector='OR'), name='beneficiary_bank_or_network'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -98,6 +108,11 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'payment batches',
                 'permissions': [('send_batch', 'Can seal, download and send files of payments')],
                 'default_permissions': ('view',),
+                'constraints': [
+                    models.UniqueConstraint(fields=('bank_account', 'business_date', 'number'), name='payment_batch_number_once'),
+                    models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('bank_account',), name='payment_batch_open_once'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('sealed_at__isnull', True), ('sha256', ''), ('state__in', ['open', 'sealing'])), models.Q(('sealed_at__isnull', False), ('state__in', ['sealed', 'sent']), models.Q(('sha256', ''), _negated=True)), models.Q(('sealed_at__isnull', False), ('state', 'closed')), _connector='OR'), name='payment_batch_sealed'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -128,6 +143,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('approve_withdrawal', 'Can approve and reject withdrawals'), ('cancel_withdrawal', "Can cancel a client's withdrawal")],
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['paid', 'returned', 'failed', 'rejected', 'cancelled']), _negated=True), fields=['changed_at'], name='withdrawal_unfinished'),
+                    models.Index(fields=['client', '-id'], name='withdrawal_by_client'),
+                    models.Index(fields=['beneficiary'], name='withdrawal_by_beneficiary'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'key'), name='withdrawal_key_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('fee__gte', 0), ('fee__lt', models.F('amount'))), name='withdrawal_amount_above_fee'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('paid_at__isnull', False), ('state__in', ['paid', 'returned'])), models.Q(models.Q(('state__in', ['paid', 'returned']), _negated=True), ('paid_at__isnull', True)), _connector='OR'), name='withdrawal_paid_at'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -156,6 +181,16 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('settle_payment', 'Can say by evidence what became of a payment')],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['queued', 'sending', 'unknown', 'sent'])), fields=['asked_at'], name='payment_unfinished'),
+                    models.Index(fields=['batch', 'id'], name='payment_by_batch'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('state__in', ['failed', 'returned', 'cancelled']), _negated=True), fields=('withdrawal',), name='payment_one_at_a_time'),
+                    models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider', 'provider_ref'), name='payment_provider_ref_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_above_zero'),
+                    models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'cancelled']), ('sent_at__isnull', False), ('state', 'failed'), _connector='OR'), name='payment_sent_at'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -172,102 +207,13 @@ class Migration(migrations.Migration):
                 ('bank_account', models.ForeignKey(blank=True, help_text='From which account of ours; for bank transfers.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.bankaccount')),
                 ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backoffice.currency')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='beneficiary',
-            index=models.Index(fields=['client', '-id'], name='beneficiary_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='beneficiary',
-            index=models.Index(fields=['fingerprint'], name='beneficiary_by_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='beneficiary',
-            constraint=models.UniqueConstraint(fields=('client', 'key'), name='beneficiary_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='beneficiary',
-            constraint=models.UniqueConstraint(condition=models.Q(('removed_at__isnull', True)), fields=('client', 'currency', 'fingerprint'), name='beneficiary_number_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='beneficiary',
-            constraint=models.CheckConstraint(condition=models.Q(('usable_at__gte', models.F('added_at'))), name='beneficiary_usable_later'),
-        ),
-        migrations.AddConstraint(
-            model_name='beneficiary',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('method', 'bank'), ('network', '')), models.Q(('bic', ''), ('method', 'crypto'), models.Q(('network', ''), _negated=True)), _connector='OR'), name='beneficiary_bank_or_network'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentbatch',
-            constraint=models.UniqueConstraint(fields=('bank_account', 'business_date', 'number'), name='payment_batch_number_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentbatch',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('bank_account',), name='payment_batch_open_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentbatch',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('sealed_at__isnull', True), ('sha256', ''), ('state__in', ['open', 'sealing'])), models.Q(('sealed_at__isnull', False), ('state__in', ['sealed', 'sent']), models.Q(('sha256', ''), _negated=True)), models.Q(('sealed_at__isnull', False), ('state', 'closed')), _connector='OR'), name='payment_batch_sealed'),
-        ),
-        migrations.AddIndex(
-            model_name='withdrawal',
-            index=models.Index(condition=models.Q(('state__in', ['paid', 'returned', 'failed', 'rejected', 'cancelled']), _negated=True), fields=['changed_at'], name='withdrawal_unfinished'),
-        ),
-        migrations.AddIndex(
-            model_name='withdrawal',
-            index=models.Index(fields=['client', '-id'], name='withdrawal_by_client'),
-        ),
-        migrations.AddIndex(
-            model_name='withdrawal',
-            index=models.Index(fields=['beneficiary'], name='withdrawal_by_beneficiary'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawal',
-            constraint=models.UniqueConstraint(fields=('client', 'key'), name='withdrawal_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawal',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('fee__gte', 0), ('fee__lt', models.F('amount'))), name='withdrawal_amount_above_fee'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('paid_at__isnull', False), ('state__in', ['paid', 'returned'])), models.Q(models.Q(('state__in', ['paid', 'returned']), _negated=True), ('paid_at__isnull', True)), _connector='OR'), name='withdrawal_paid_at'),
-        ),
-        migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'sending', 'unknown', 'sent'])), fields=['asked_at'], name='payment_unfinished'),
-        ),
-        migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['batch', 'id'], name='payment_by_batch'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['failed', 'returned', 'cancelled']), _negated=True), fields=('withdrawal',), name='payment_one_at_a_time'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('provider_ref', ''), _negated=True), fields=('provider', 'provider_ref'), name='payment_provider_ref_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'cancelled']), ('sent_at__isnull', False), ('state', 'failed'), _connector='OR'), name='payment_sent_at'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawalroute',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('method', 'currency'), name='withdrawal_route_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawalroute',
-            constraint=models.CheckConstraint(condition=models.Q(('least__gte', 0)), name='withdrawal_route_least'),
-        ),
-        migrations.AddConstraint(
-            model_name='withdrawalroute',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('bank_account__isnull', False), ('method', 'bank')), models.Q(('method', 'bank'), _negated=True), _connector='OR'), name='withdrawal_route_bank_pays_from'),
+            options={
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('method', 'currency'), name='withdrawal_route_once'),
+                    models.CheckConstraint(condition=models.Q(('least__gte', 0)), name='withdrawal_route_least'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('bank_account__isnull', False), ('method', 'bank')), models.Q(('method', 'bank'), _negated=True), _connector='OR'), name='withdrawal_route_bank_pays_from'),
+                ],
+            },
         ),
         migrations.AddField(
             model_name="bankline",

@@ -135,6 +135,20 @@ class Migration(migrations.Migration):
             options={
                 "permissions": [("enter_exchangerate", "Can enter exchange rates")],
                 "default_permissions": ("view",),
+                'indexes': [
+                    models.Index(fields=["base", "quote", "-taken_at"], name="exchange_rate_newest"),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(
+                fields=("base", "quote", "taken_at", "source"), name="exchange_rate_once"
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(("mid__gt", 0)), name="exchange_rate_above_zero"
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(("base", models.F("quote")), _negated=True), name="exchange_rate_of_two"
+            ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -373,6 +387,18 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": (),
+                'indexes': [
+                    models.Index(fields=["client", "-id"], name="quote_by_client"),
+                ],
+                'constraints': [
+                    models.CheckConstraint(
+                condition=models.Q(("given__gt", 0), ("got__gt", 0), ("spread__gte", 0)),
+                name="quote_amounts_above_zero",
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(("valid_until__gt", models.F("quoted_at"))), name="quote_runs_out_later"
+            ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -430,6 +456,31 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(
+                condition=models.Q(("is_active", True)),
+                fields=("given", "got"),
+                name="spread_once",
+                nulls_distinct=False,
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("given__isnull", True), ("got__isnull", True), ("least", 0)),
+                    models.Q(
+                        ("given__isnull", False),
+                        ("got__isnull", False),
+                        models.Q(("given", models.F("got")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="spread_of_two_or_any",
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(("least__gte", 0), ("spread_bps__lt", 10000)), name="spread_bounds"
+            ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Transfer",
@@ -570,6 +621,50 @@ class Migration(migrations.Migration):
                     ("cancel_transfer", "Can call off a client's transfer"),
                 ],
                 "default_permissions": ("view",),
+                'indexes': [
+                    models.Index(
+                condition=models.Q(("state", "waiting")), fields=["changed_at"], name="transfer_unfinished"
+            ),
+                    models.Index(fields=["client", "-id"], name="transfer_by_client"),
+                    models.Index(fields=["to_client", "-id"], name="transfer_to_client"),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=("client", "key"), name="transfer_key_once"),
+                    models.CheckConstraint(
+                condition=models.Q(("given__gt", 0), ("got__gt", 0)), name="transfer_amounts_above_zero"
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("given", models.F("got")),
+                        ("given_currency", models.F("got_currency")),
+                        ("quote__isnull", True),
+                        models.Q(("client", models.F("to_client")), _negated=True),
+                    ),
+                    models.Q(
+                        ("client", models.F("to_client")),
+                        ("quote__isnull", False),
+                        models.Q(("given_currency", models.F("got_currency")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="transfer_sends_or_exchanges",
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("entry__isnull", False), ("state", "done")),
+                    models.Q(models.Q(("state", "done"), _negated=True), ("entry__isnull", True)),
+                    _connector="OR",
+                ),
+                name="transfer_done_has_entry",
+            ),
+                    models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "waiting"), _negated=True), ("hold__isnull", False), _connector="OR"
+                ),
+                name="transfer_waiting_is_held",
+            ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -752,139 +847,6 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="exchangerate",
-            index=models.Index(fields=["base", "quote", "-taken_at"], name="exchange_rate_newest"),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangerate",
-            constraint=models.UniqueConstraint(
-                fields=("base", "quote", "taken_at", "source"), name="exchange_rate_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangerate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("mid__gt", 0)), name="exchange_rate_above_zero"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="exchangerate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("base", models.F("quote")), _negated=True), name="exchange_rate_of_two"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="quote",
-            index=models.Index(fields=["client", "-id"], name="quote_by_client"),
-        ),
-        migrations.AddConstraint(
-            model_name="quote",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("given__gt", 0), ("got__gt", 0), ("spread__gte", 0)),
-                name="quote_amounts_above_zero",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="quote",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("valid_until__gt", models.F("quoted_at"))), name="quote_runs_out_later"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="spread",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("is_active", True)),
-                fields=("given", "got"),
-                name="spread_once",
-                nulls_distinct=False,
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="spread",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("given__isnull", True), ("got__isnull", True), ("least", 0)),
-                    models.Q(
-                        ("given__isnull", False),
-                        ("got__isnull", False),
-                        models.Q(("given", models.F("got")), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="spread_of_two_or_any",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="spread",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("least__gte", 0), ("spread_bps__lt", 10000)), name="spread_bounds"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="transfer",
-            index=models.Index(
-                condition=models.Q(("state", "waiting")), fields=["changed_at"], name="transfer_unfinished"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="transfer",
-            index=models.Index(fields=["client", "-id"], name="transfer_by_client"),
-        ),
-        migrations.AddIndex(
-            model_name="transfer",
-            index=models.Index(fields=["to_client", "-id"], name="transfer_to_client"),
-        ),
-        migrations.AddConstraint(
-            model_name="transfer",
-            constraint=models.UniqueConstraint(fields=("client", "key"), name="transfer_key_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="transfer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("given__gt", 0), ("got__gt", 0)), name="transfer_amounts_above_zero"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="transfer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("given", models.F("got")),
-                        ("given_currency", models.F("got_currency")),
-                        ("quote__isnull", True),
-                        models.Q(("client", models.F("to_client")), _negated=True),
-                    ),
-                    models.Q(
-                        ("client", models.F("to_client")),
-                        ("quote__isnull", False),
-                        models.Q(("given_currency", models.F("got_currency")), _negated=True),
-                    ),
-                    _connector="OR",
-                ),
-                name="transfer_sends_or_exchanges",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="transfer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("entry__isnull", False), ("state", "done")),
-                    models.Q(models.Q(("state", "done"), _negated=True), ("entry__isnull", True)),
-                    _connector="OR",
-                ),
-                name="transfer_done_has_entry",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="transfer",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "waiting"), _negated=True), ("hold__isnull", False), _connector="OR"
-                ),
-                name="transfer_waiting_is_held",
-            ),
         ),
         migrations.RunSQL([append_only("ledger_exchangerate") + append_only("ledger_quote")]),
     ]

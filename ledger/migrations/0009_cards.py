@@ -55,6 +55,16 @@ class Migration(migrations.Migration):
                 'verbose_name': 'claw-back',
                 'permissions': [('refund_deposit', "Can give a client's deposit back")],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['asked', 'sending', 'unknown'])), fields=['asked_at'], name='claw_back_to_push'),
+                    models.Index(condition=models.Q(('state', 'open')), fields=['requested_at'], name='claw_back_open'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('deposit', 'key'), name='claw_back_key_once'),
+                    models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('collector', 'external_id'), name='claw_back_external_id_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('fee__gte', 0)), name='claw_back_amount_above_zero'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('entry__isnull', True), ('hold__isnull', False), ('state__in', ['asked', 'sending', 'unknown'])), models.Q(('entry__isnull', False), ('state__in', ['done', 'open', 'won', 'lost'])), ('state', 'failed'), _connector='OR'), name='claw_back_taken_by_entry'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -83,6 +93,15 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('resolve_collectorevent', "Can apply a collector's event again, or set it aside")],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'received')), fields=['tried_at'], name='collector_event_to_apply'),
+                    models.Index(fields=['deposit', 'id'], name='collector_event_by_deposit'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('collector', 'event_id'), name='collector_event_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__isnull', True), ('amount__gt', 0), _connector='OR'), name='collector_event_amount'),
+                    models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='collector_event_fee'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -106,66 +125,14 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('recover_debt', "Can recover a debt from the client's wallet, and ask for its write-off"), ('write_off_debt', 'Can approve and reject the write-off of a debt')],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state__in', ['open', 'asked'])), fields=['opened_at'], name='debt_owed'),
+                    models.Index(fields=['client', '-id'], name='debt_by_client'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('cancelled__gte', 0), ('recovered__gte', 0), ('written_off__gte', 0), ('amount__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled')))), name='debt_amounts'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled'))), ('state__in', ['open', 'asked'])), models.Q(models.Q(('state__in', ['open', 'asked']), _negated=True), ('amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled')))), _connector='OR'), name='debt_open_while_owed'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='clawback',
-            index=models.Index(condition=models.Q(('state__in', ['asked', 'sending', 'unknown'])), fields=['asked_at'], name='claw_back_to_push'),
-        ),
-        migrations.AddIndex(
-            model_name='clawback',
-            index=models.Index(condition=models.Q(('state', 'open')), fields=['requested_at'], name='claw_back_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='clawback',
-            constraint=models.UniqueConstraint(fields=('deposit', 'key'), name='claw_back_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='clawback',
-            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('collector', 'external_id'), name='claw_back_external_id_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='clawback',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('fee__gte', 0)), name='claw_back_amount_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='clawback',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('entry__isnull', True), ('hold__isnull', False), ('state__in', ['asked', 'sending', 'unknown'])), models.Q(('entry__isnull', False), ('state__in', ['done', 'open', 'won', 'lost'])), ('state', 'failed'), _connector='OR'), name='claw_back_taken_by_entry'),
-        ),
-        migrations.AddIndex(
-            model_name='collectorevent',
-            index=models.Index(condition=models.Q(('state', 'received')), fields=['tried_at'], name='collector_event_to_apply'),
-        ),
-        migrations.AddIndex(
-            model_name='collectorevent',
-            index=models.Index(fields=['deposit', 'id'], name='collector_event_by_deposit'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectorevent',
-            constraint=models.UniqueConstraint(fields=('collector', 'event_id'), name='collector_event_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectorevent',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__isnull', True), ('amount__gt', 0), _connector='OR'), name='collector_event_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectorevent',
-            constraint=models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='collector_event_fee'),
-        ),
-        migrations.AddIndex(
-            model_name='debt',
-            index=models.Index(condition=models.Q(('state__in', ['open', 'asked'])), fields=['opened_at'], name='debt_owed'),
-        ),
-        migrations.AddIndex(
-            model_name='debt',
-            index=models.Index(fields=['client', '-id'], name='debt_by_client'),
-        ),
-        migrations.AddConstraint(
-            model_name='debt',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('cancelled__gte', 0), ('recovered__gte', 0), ('written_off__gte', 0), ('amount__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled')))), name='debt_amounts'),
-        ),
-        migrations.AddConstraint(
-            model_name='debt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled'))), ('state__in', ['open', 'asked'])), models.Q(models.Q(('state__in', ['open', 'asked']), _negated=True), ('amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('recovered'), '+', models.F('written_off')), '+', models.F('cancelled')))), _connector='OR'), name='debt_open_while_owed'),
         ),
     ]

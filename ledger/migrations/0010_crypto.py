@@ -44,6 +44,9 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'deposit addresses',
                 'default_permissions': ('view',),
+                'constraints': [
+                    models.UniqueConstraint(fields=('client', 'currency', 'network'), name='deposit_address_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -68,6 +71,16 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('decide_coinarrival', 'Can credit too few coins, and close lost ones')],
                 'default_permissions': ('view',),
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'confirming')), fields=['height'], name='coin_arrival_confirming'),
+                    models.Index(fields=['address', '-id'], name='coin_arrival_by_address'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('txid', 'output'), name='coin_arrival_once'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='coin_arrival_above_zero'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'credited'), _negated=True), ('deposit__isnull', False), _connector='OR'), name='coin_arrival_credited_by_deposit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'confirming'), _negated=True), ('height__isnull', False), _connector='OR'), name='coin_arrival_in_a_block'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -133,6 +146,9 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name_plural': 'unmatched',
                 'default_permissions': (),
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('gone_at', None)), fields=('counterpart', 'side', 'name'), name='unmatched_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -149,37 +165,5 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('currency', 'network'), name='coin_route_once'), models.CheckConstraint(condition=models.Q(('confirmations__gte', 1)), name='coin_route_confirmations'), models.CheckConstraint(condition=models.Q(('least__gte', 0)), name='coin_route_least')],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='depositaddress',
-            constraint=models.UniqueConstraint(fields=('client', 'currency', 'network'), name='deposit_address_once'),
-        ),
-        migrations.AddIndex(
-            model_name='coinarrival',
-            index=models.Index(condition=models.Q(('state', 'confirming')), fields=['height'], name='coin_arrival_confirming'),
-        ),
-        migrations.AddIndex(
-            model_name='coinarrival',
-            index=models.Index(fields=['address', '-id'], name='coin_arrival_by_address'),
-        ),
-        migrations.AddConstraint(
-            model_name='coinarrival',
-            constraint=models.UniqueConstraint(fields=('txid', 'output'), name='coin_arrival_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='coinarrival',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='coin_arrival_above_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='coinarrival',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'credited'), _negated=True), ('deposit__isnull', False), _connector='OR'), name='coin_arrival_credited_by_deposit'),
-        ),
-        migrations.AddConstraint(
-            model_name='coinarrival',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'confirming'), _negated=True), ('height__isnull', False), _connector='OR'), name='coin_arrival_in_a_block'),
-        ),
-        migrations.AddConstraint(
-            model_name='unmatched',
-            constraint=models.UniqueConstraint(condition=models.Q(('gone_at', None)), fields=('counterpart', 'side', 'name'), name='unmatched_once'),
         ),
     ]
