@@ -16,10 +16,12 @@ KEPT = "kept_for_tests"
 
 
 def keep() -> None:
-    """Copy every row there is now, to be what tests find from here on. """
+    """Copy every row there is now, to be what tests find from here on."""
     with connection.cursor() as cursor:
         filled = _filled(cursor, connection.introspection.django_table_names(only_existing=True))
-        cursor.execute(f"DROP SCHEMA IF EXISTS {KEPT} CASCADE")  # of a run before, where its database is used again
+        cursor.execute(
+            f"DROP SCHEMA IF EXISTS {KEPT} CASCADE"
+        )  # of a run before, where its database is used again
         cursor.execute(f"CREATE SCHEMA {KEPT}")
         for table in filled:
             cursor.execute(f'CREATE TABLE {KEPT}."{table}" AS TABLE public."{table}"')
@@ -50,18 +52,18 @@ def put_back_after_each_test_that_commits() -> None:
 def _filled(cursor: Any, tables: list[str]) -> list[str]:
     """The tables with a row."""
     cursor.execute(
-        " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM public.\"{table}\")" for table in tables)
+        " UNION ALL ".join(
+            f"SELECT '{table}' WHERE EXISTS (SELECT FROM public.\"{table}\")" for table in tables
+        )
     )
     return [table for (table,) in cursor.fetchall()]
 
 
 def _kept(cursor: Any) -> list[tuple[str, str]]:
-    """The tables kept aside, each with the columns that can be written."""
+    """The tables kept aside, each with its columns."""
     cursor.execute(
-        "SELECT kept.table_name, string_agg(quote_ident(kept.column_name), ', ') "
-        "FROM information_schema.columns AS kept JOIN information_schema.columns AS own "
-        "ON own.table_schema = 'public' AND (own.table_name, own.column_name) = (kept.table_name, kept.column_name) "
-        "WHERE kept.table_schema = %s AND own.is_generated = 'NEVER' GROUP BY kept.table_name",
+        "SELECT relname, string_agg(quote_ident(attname), ', ') FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid "
+        "WHERE relnamespace = %s::regnamespace AND attnum > 0 AND NOT attisdropped GROUP BY relname",
         [KEPT],
     )
     return list(cursor.fetchall())

@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from backoffice.errors import MoveNotAllowed
+from compliance.models import Vote
 from ledger import batches, payments, withdrawals
 from ledger.bank import claims
 from ledger.models import Account, BankLine, Payment, PaymentBatch
@@ -82,6 +84,32 @@ def test_an_approval_and_a_cancel_at_once_are_one_end_and_nothing_leaves(amina):
         assert (row.state, row.hold.state) == ("cancelled", "released")
         assert set(row.payments.values_list("state", flat=True)) <= {"cancelled"}
     assert desk.in_wallet(amina) == 1000 and not PaymentBatch.objects.filter(payments__isnull=False).exists()
+
+
+def test_twin_without_the_locks_only_the_database_stops_a_yes_to_what_was_cancelled_meanwhile(
+    amina, monkeypatch
+):
+    paying.policy(1)
+    row, user = paying.withdrawal(amina, "100.00"), paying.approver()
+    has_looked, is_cancelled, plain_create = threading.Event(), threading.Event(), QuerySet.create
+
+    def create(self, **given):
+        if self.model is Vote:
+            has_looked.set()
+            assert is_cancelled.wait(10)  # with the locks the cancel would wait for this vote
+        return plain_create(self, **given)
+
+    def cancel():
+        assert has_looked.wait(10)
+        found = withdrawals.cancel(row, by=BY, at=NOW)
+        is_cancelled.set()
+        return found
+
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
+    monkeypatch.setattr(QuerySet, "create", create)
+    refused, cancelled = at_once(lambda: paying.approve(row, user), cancel)
+    assert isinstance(refused, IntegrityError) and "a vote needs an open approval" in str(refused)
+    assert (cancelled.state, count("withdrawal.approved")) == ("cancelled", 0)
 
 
 def test_a_cancel_and_a_worker_at_once_either_pay_it_or_give_it_back(amina):

@@ -15,19 +15,23 @@ from tests.ledger.paying import BY, NOW
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
 
 
-WITHDRAWAL = """\
+STORY = """\
+2026-11-21 09:00:00  deposit  DX  On House bank EUR · 2026-0, line 1
+    House bank EUR             1,000.00
+    Amina wallet EUR                     1,000.00
+
 2026-11-21 09:00:00  withdrawal  NX  Bank transfer NX
-    Amina wallet EUR           250.00
-    house payments out EUR             247.50
-    house withdrawal fees EUR            2.50
+    Amina wallet EUR             250.00
+    house payments out EUR                 247.50
+    house withdrawal fees EUR                2.50
 
 2026-11-21 09:00:00  bank_out  B-1  On House bank EUR · 2026-1, line 1
-    house unmatched out EUR    247.50
-    House bank EUR                     247.50
+    house unmatched out EUR      247.50
+    House bank EUR                         247.50
 
 2026-11-21 09:00:00  withdrawal_paid  NX  Bank transfer NX
-    house payments out EUR     247.50
-    house unmatched out EUR            247.50"""
+    house payments out EUR       247.50
+    house unmatched out EUR                247.50"""
 
 
 def now():
@@ -58,6 +62,21 @@ def seen(payment, amount=None, **given):
     return desk.imported(file).lines.get()
 
 
+def came_by_statement(amount):
+    """A client of level 2 who said that money would come, and whose bank transfer then was on our bank's statement."""
+    client = desk.client()
+    client.kyc_level = 2
+    client.save()
+    deposit = desk.deposit(client, amount)
+    line = statements.Entry(
+        amount=amount, text=f"My deposit {deposit.reference}", who="Amina Odhiambo", bank_id="A-1"
+    )
+    desk.imported(statements.statement(line, opening="8247.50", number="2026-0"))
+    deposit.refresh_from_db()
+    assert (deposit.state, desk.in_wallet(client)) == ("completed", desk.D(amount))
+    return client, deposit
+
+
 @pytest.fixture
 def amina():
     return paying.funded("1000.00")
@@ -67,9 +86,10 @@ def told(client, after):
     return books.books_text(book="real", names={client.uuid: "Amina", desk.bank().uuid: "House"}, after=after)
 
 
-def test_a_withdrawal_is_held_agreed_to_by_two_put_in_a_file_and_confirmed(amina):
+def test_money_comes_by_a_statement_and_leaves_agreed_to_by_two_in_a_file_that_the_next_statement_confirms():
     Fee.objects.create(direction="out", method="bank", currency_id="EUR", fixed="2.50")
     paying.policy(2)
+    amina, deposit = came_by_statement("1000.00")
     begun = Entry.objects.latest("id").pk
     row = paying.withdrawal(amina, "250.00")
     assert (row.state, row.wallet.held, paying.waiting(row).needed) == ("waiting", 250, 2)
@@ -80,7 +100,7 @@ def test_a_withdrawal_is_held_agreed_to_by_two_put_in_a_file_and_confirmed(amina
     assert (payment.state, payment.amount) == ("sent", desk.D("247.50"))
     seen(payment)
     assert claims.sweep(at=NOW) == 1
-    assert told(amina, begun).replace(row.reference, "NX") == WITHDRAWAL
+    assert told(amina, 0).replace(row.reference, "NX").replace(deposit.reference, "DX") == STORY
     row = withdrawals.of_pk(row.pk)
     assert (row.state, row.hold.state, row.wallet.posted, row.wallet.held) == ("paid", "captured", 750, 0)
     assert batches.close_done(at=NOW) == 1
