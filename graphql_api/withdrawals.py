@@ -28,7 +28,9 @@ strawberry.enum(
 )
 
 
-@strawberry.type(description="A bank account or crypto address of yours that money may be paid to.")
+@strawberry.type(
+    description="A bank account or crypto address of yours that money may be paid to, or the way a deposit of yours came."
+)
 class Beneficiary:
     id: strawberry.ID
     client_id: strawberry.ID
@@ -111,7 +113,10 @@ class WithdrawalAnswer:
 class BeneficiaryInput:
     currency: str
     holder: str = strawberry.field(description="Whose account it is, as the bank knows them.")
-    number: str = strawberry.field(description="The IBAN, or the address.")
+    number: str = strawberry.field(
+        description="The IBAN or the address; for a card or PayPal the reference of a deposit of yours that came by it. Money then goes "
+        "back to whatever paid that deposit, never more than came."
+    )
     key: str = strawberry.field(description="Chosen by the app; the same key again is the same beneficiary.")
     method: PaymentMethod = PaymentMethod.BANK
     bic: str = strawberry.field(default="", description="Where the IBAN's country does not tell the bank.")

@@ -1,4 +1,4 @@
-"""Beneficiaries: to which bank accounts and crypto addresses a client's money may go.
+"""Beneficiaries: to which bank accounts and crypto addresses a client's money may go, and by which deposit's way back.
 
 A number is checked when it is added (country, length, check digits, the bank behind it), kept encrypted, and never
 changed: whoever changes where money goes adds another, which is paid to only after its cool-off.
@@ -19,7 +19,7 @@ from backoffice.who import By
 from compliance.models import Client
 from ledger import crypto_addresses
 from ledger.content import content_hash
-from ledger.models import Beneficiary, Method, WithdrawalRoute
+from ledger.models import Beneficiary, Deposit, Method, WithdrawalRoute
 
 SUBJECT = "beneficiary"
 
@@ -61,7 +61,8 @@ def add(
 ) -> Beneficiary:
     """Save where a client's money may go. Nothing is paid to it before its cool-off is over, by our clock.
 
-    `number` is an IBAN or an address; `bic` is looked up where the country's banks are known and none is given.
+    `number` is an IBAN or an address; for a card or PayPal the reference of a deposit that came by it, to whose payer money then
+    goes back, never more than came. `bic` is looked up where the country's banks are known and none is given.
     `network` is a crypto currency's own where it has one alone. The same key with the same content returns the first.
 
     :raises WithdrawalNotOffered: if nothing is paid out by this method in this currency.
@@ -81,6 +82,8 @@ def add(
     )  # fmt: skip
     if method == Method.BANK:
         _bank(row, number, bic)
+    elif method in (Method.CARD, Method.PAYPAL):
+        _way_back(row, number)
     else:
         row.network, row.number = crypto_addresses.checked(currency, network, number)
         row.hint = f"{row.number[:6]}…{row.number[-4:]}"
@@ -135,6 +138,15 @@ def _bank(row: Beneficiary, number: str, bic: str) -> None:
     row.number, row.hint = str(iban), f"{iban.country_code}…{str(iban)[-4:]}"
     row.country, row.bic = iban.country_code, str(bank) if bank is not None else ""
     row.bank_name = (iban.bank_name or "")[:140]
+
+
+def _way_back(row: Beneficiary, number: str) -> None:
+    deposit = Deposit.objects.filter(
+        client=row.client, method=row.method, currency=row.currency_id, reference=number.strip().upper()
+    ).first()  # fmt: skip
+    if deposit is None or deposit.state != Deposit.State.COMPLETED or not deposit.collector:
+        raise InvalidInput("No money of yours came that way under this reference.", field="number")
+    row.deposit, row.number, row.hint = deposit, deposit.reference, deposit.reference
 
 
 def _why(found: SchwiftyException) -> str:

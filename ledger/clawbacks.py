@@ -22,7 +22,7 @@ from ledger import debts, deposits, holds, journal
 from ledger.collecting import accounts
 from ledger.content import content_hash
 from ledger.drafts import LOWER
-from ledger.models import Account, ClawBack, Deposit
+from ledger.models import Account, ClawBack, Deposit, Withdrawal
 
 State, Kind = ClawBack.State, ClawBack.Kind
 SUBJECT: Final = "claw_back"
@@ -61,10 +61,7 @@ def ask_refund(
                 raise KeyReused("This key was used before for something else.")
             return of_pk(first.pk)
         check_may_refund(owner)
-        if value > (left := refundable(owner)):
-            raise RefundTooLarge(
-                f"At most {left:,.{owner.currency.exponent}f} {owner.currency_id} can go back."
-            )
+        check_room(owner, value)
         row = _new(owner, Kind.REFUND, State.ASKED, value, key=f"asked:{key}", content=content, at=at)
         row.hold = holds.place(
             account=owner.wallet, amount=value, purpose="refund", by=by, at=at, key=f"claw_back:{row.uuid}:hold",
@@ -87,11 +84,19 @@ def check_may_refund(deposit: Deposit) -> None:
 
 
 def refundable(deposit: Deposit) -> Decimal:
-    """What came by a deposit less what went back, or may still."""
-    gone = sum(
-        ClawBack.objects.standing().filter(deposit=deposit).values_list("amount", flat=True), Decimal(0)
-    )
-    return (deposit.received or Decimal(0)) - gone
+    """What came by a deposit less what went back, or may still: by claw-backs, and by withdrawals the way it came."""
+    gone = ClawBack.objects.standing().filter(deposit=deposit).values_list("amount", flat=True)
+    leaving = Withdrawal.objects.standing().filter(beneficiary__deposit=deposit)
+    left = sum((amount - fee for amount, fee in leaving.values_list("amount", "fee")), sum(gone, Decimal(0)))
+    return (deposit.received or Decimal(0)) - left
+
+
+def check_room(deposit: Deposit, amount: Decimal) -> None:
+    """:raises RefundTooLarge: if less than that is left of what came. The caller holds the deposit's lock."""
+    if amount > (left := refundable(deposit)):
+        raise RefundTooLarge(
+            f"At most {max(left, Decimal(0)):,.{deposit.currency.exponent}f} {deposit.currency_id} can go back that way."
+        )
 
 
 @metrics.verb("claw_back.told")

@@ -29,7 +29,7 @@ def make(withdrawal: Withdrawal, *, by: By, at: datetime) -> Payment:
     route = WithdrawalRoute.objects.filter(
         method=withdrawal.method, currency=withdrawal.currency_id, is_active=True
     ).select_related("bank_account").first()  # fmt: skip
-    if route is None or route.provider not in providers.names():
+    if route is None or not pays(route.provider, withdrawal.method):
         raise NoProvider("Nobody pays this out at the moment; see the withdrawal routes.")
     public_id = uuid7()
     row = Payment(
@@ -44,6 +44,11 @@ def make(withdrawal: Withdrawal, *, by: By, at: datetime) -> Payment:
     if row.batch is None:
         wake("payouts.push", row.pk)
     return row
+
+
+def pays(provider: str, method: str) -> bool:
+    """Whether there is a provider of this name, and it pays by this method."""
+    return provider in providers.names() and method in providers.get(provider).methods
 
 
 def take_back(withdrawal: Withdrawal, *, by: By, at: datetime) -> None:

@@ -26,6 +26,7 @@ from ledger.control import checks, explain, reconcilers, transfer_checks
 from ledger.control.reconciliation import reconcilers as counterparts
 from ledger.debt_kind import WriteOffKind
 from ledger.providers import providers
+from ledger.providers.back import Back
 from ledger.providers.bank_file import BankFile
 from ledger.providers.crypto import Crypto
 from ledger.providers.manual import Manual
@@ -46,7 +47,7 @@ def register() -> None:
 def _who_pays() -> None:
     for collector in (StripeCards(), PayPalOrders()):
         collectors.register(collector.name, collector)
-    for provider in (BankFile(), Crypto(), Manual()):
+    for provider in (BankFile(), Crypto(), Manual(), *map(Back, collectors)):
         providers.register(provider.name, provider)
     importing.payments.register("withdrawals", claims.known)
 

@@ -1,7 +1,7 @@
 """Withdrawals: a client asks for their money, it is held, decided about, agreed to, paid, and theirs again if it fails.
 
 What happens after it was agreed to is in `ledger.payments`. Locked in this order: the client (while it is decided about),
-the withdrawal, its approval, its payment, then the ledger's accounts.
+the deposit it goes back by, the withdrawal, its approval, its payment, then the ledger's accounts.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from backoffice.who import By
 from compliance import approvals, decisions
 from compliance.decisions import Asked, Facts
 from compliance.models import Approval, Client, Decision, Movement
-from ledger import debts, fees, holds, payment_states, references
+from ledger import clawbacks, debts, deposits, fees, holds, payment_states, references
 from ledger.beneficiaries import BeneficiaryRemoved, WithdrawalNotOffered
 from ledger.content import content_hash
 from ledger.models import Beneficiary, Fee, Method, Withdrawal, WithdrawalRoute
@@ -57,6 +57,7 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
     :raises WithdrawalNotOffered: if nothing is paid out by this method in this currency any more.
     :raises BeneficiaryRemoved: if it was removed. :raises BeneficiaryTooNew: before its cool-off is over.
     :raises InvalidAmount: if the amount is not one. :raises TooSmall: if it is below what is paid out, or the fee.
+    :raises RefundTooLarge: if it goes back the way a deposit came, and less than that is left of the deposit.
     :raises InsufficientFunds: if less is available in the wallet. :raises KeyReused: if the key was used otherwise.
     """
     keys.check(key)
@@ -72,6 +73,8 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
         client = Client.objects.select_for_update(of=("self",), no_key=True).get(pk=beneficiary.client_id)
         if (first := _first(client, key, content)) is not None:
             return first
+        if beneficiary.deposit is not None:
+            clawbacks.check_room(deposits.locked(beneficiary.deposit), value - fee)
         row = Withdrawal(
             uuid=uuid7(), client=client, wallet=wallet(client.uuid, beneficiary.currency_id, at=at),
             beneficiary=beneficiary, method=beneficiary.method, currency=beneficiary.currency, amount=value, fee=fee,

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
@@ -19,6 +20,7 @@ from unfold.widgets import (
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import DialogForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link
+from backoffice.admin.fields import ReasonedForm
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
@@ -29,7 +31,8 @@ from backoffice.who import By
 from ledger import payments
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import named
-from ledger.models import Payment, WithdrawalRoute
+from ledger.models import Method, Payment, WithdrawalRoute
+from ledger.payment_states import pays
 from ledger.providers import providers
 
 PAYMENT = Payment._meta.label_lower
@@ -195,8 +198,27 @@ class PaymentAdmin(ReadOnlyAdmin):
         )  # fmt: skip
 
 
+class RouteForm(ReasonedForm):
+    """Who pays is one of those who can, and by the method."""
+
+    provider = forms.ChoiceField(
+        choices=lambda: [(one.name, one.label) for one in providers], widget=UnfoldAdminSelectWidget,
+        help_text="Cards and PayPal accounts are paid back by whoever took the deposit.",
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        method = found.get("method") or self.instance.method
+        if (provider := found.get("provider")) and not pays(provider, method):
+            self.add_error(
+                "provider", f"{providers.get(provider).label} does not pay by {Method(method).label.lower()}."
+            )
+        return found
+
+
 @admin.register(WithdrawalRoute)
 class WithdrawalRouteAdmin(ConsoleAdmin):
+    form = RouteForm
     list_display = ("method", "currency", "provider", "bank_account", "least_shown", "cool_off_hours", "use")
     list_select_related = ("currency", "bank_account")
     ordering = ("method", "currency")
@@ -214,6 +236,9 @@ class WithdrawalRouteAdmin(ConsoleAdmin):
     edit_fields = ("provider", "bank_account", "pain_version", "least", "cool_off_hours", "is_active")
     list_intro = "What withdrawals are offered in each currency, who pays them from which account, and how long a new beneficiary waits."
     empty_text = "Nothing is paid out yet. Add a route for each currency and method."
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, **{"form": RouteForm, **kwargs})
 
     @admin.display(description="At least")
     def least_shown(self, row: WithdrawalRoute) -> SafeString:

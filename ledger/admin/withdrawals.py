@@ -270,6 +270,7 @@ class BeneficiaryAdmin(ReadOnlyAdmin):
                 ("Where is it?", [
                     ("Ends", row.hint), ("Bank", row.bank_name), ("BIC", row.bic), ("Country", row.country),
                     ("Network", row.network), ("Currency", row.currency_id),
+                    ("Whatever paid", record_link(row.deposit) if row.deposit else ""),
                 ]),
                 ("Who else has it?", [("Client", record_link(other.client)) for other in shared]),
                 ("When?", [

@@ -16,13 +16,14 @@ from ledger.collecting.port import (
     Collect,
     Collector,
     Found,
+    GiveBack,
     NotSent,
     Outcome,
     Refund,
     Refused,
     Told,
 )
-from ledger.models import ClawBack, CollectorEvent, Deposit, Method
+from ledger.models import CollectorEvent, Deposit, Method
 
 Kind = CollectorEvent.Kind
 TIMEOUT_SECONDS: Final = 15
@@ -84,23 +85,17 @@ class PayPalOrders(Collector):
         """An order that is not captured is never paid; nobody but us captures it."""
         return not _payments(_ask("GET", f"/v2/checkout/orders/{deposit.external_id}")).get("captures")
 
-    def refund(self, claw_back: ClawBack) -> Refund:
-        row = claw_back
+    def refund(self, wish: GiveBack) -> Refund:
+        money = _money(wish.amount, wish.deposit.currency_id, wish.deposit.currency.exponent)
         try:
-            order = _ask("GET", f"/v2/checkout/orders/{row.deposit.external_id}")
+            order = _ask("GET", f"/v2/checkout/orders/{wish.deposit.external_id}")
         except AnswerLost as lost:  # nothing was asked for but the capture's number
             raise NotSent(lost.code, lost.message) from lost
         capture = _payments(order)["captures"][0]["id"]
-        made = _ask("POST", f"/v2/payments/captures/{capture}/refund", key=f"claw-back-{row.uuid}", given={
-            "amount": _money(row.amount, row.currency_id, row.currency.exponent), "custom_id": str(row.uuid),
+        made = _ask("POST", f"/v2/payments/captures/{capture}/refund", key=f"give-back-{wish.uuid}", given={
+            "amount": money, "custom_id": str(wish.uuid),
         })  # fmt: skip
-        return _refund(
-            {
-                "amount": _money(row.amount, row.currency_id, row.currency.exponent),
-                "custom_id": str(row.uuid),
-                **made,
-            }
-        )
+        return _refund({"amount": money, "custom_id": str(wish.uuid), **made})
 
     def refunds(self, deposit: Deposit) -> list[Refund]:
         order = _ask("GET", f"/v2/checkout/orders/{deposit.external_id}")

@@ -14,10 +14,10 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from backoffice.registry import Port
-from ledger.models import ClawBack, CollectorEvent, Deposit
+from ledger.models import CollectorEvent, Deposit
 from ledger.providers.port import AnswerLost, NotSent, ProviderError, Refused
 
-__all__ = ["AnswerLost", "BadSignature", "Collect", "Collector", "Found", "NotSent", "Outcome", "ProviderError", "Refund", "Refused",
+__all__ = ["AnswerLost", "BadSignature", "Collect", "Collector", "Found", "GiveBack", "NotSent", "Outcome", "ProviderError", "Refund", "Refused",
            "Told", "collectors"]  # fmt: skip
 
 # Collectors have no rows; this makes the same id of a name everywhere.
@@ -57,9 +57,18 @@ class Found:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Money of a completed deposit that is to go back the way it came. `uuid` is our own id of the wish: a claw-back's, or a payment's."""
+
+    uuid: uuid.UUID
+    deposit: Deposit
+    amount: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """One refund in the collector's books. `ours` is the claw-back that asked for it, None where somebody else did."""
+    """One refund in the collector's books. `ours` is the id of the wish it was made for, None where somebody else made it."""
 
     external_id: str
     amount: Decimal
@@ -125,8 +134,8 @@ class Collector(ABC):
         """
 
     @abstractmethod
-    def refund(self, claw_back: ClawBack) -> Refund:
-        """Give money back, under the claw-back's own key.
+    def refund(self, wish: GiveBack) -> Refund:
+        """Give money back, under the wish's own key.
 
         :raises NotSent, AnswerLost, Refused: as their names say.
         """

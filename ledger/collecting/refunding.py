@@ -10,9 +10,10 @@ from django.db.models import Q
 from backoffice.errors import InvalidInput, MoveNotAllowed
 from backoffice.wake import wake_swept
 from backoffice.who import By
-from ledger import clawbacks
-from ledger.collecting.port import AnswerLost, NotSent, Outcome, Refund, Refused, collectors
+from ledger import clawbacks, payments
+from ledger.collecting.port import AnswerLost, GiveBack, NotSent, Outcome, Refund, Refused, collectors
 from ledger.models import ClawBack, Deposit
+from ledger.providers import back
 
 State = ClawBack.State
 Clock = Callable[[], datetime]
@@ -37,7 +38,8 @@ def push(claw_back: ClawBack, *, now: Clock) -> ClawBack:
 
 
 def follow(deposit: Deposit, *, now: Clock) -> int:
-    """Bring our claw-backs of a deposit up to all refunds in the collector's books, whoever asked for them; how many there are.
+    """Bring our claw-backs of a deposit, and withdrawals paid back the way it came, up to all refunds in the collector's books,
+    whoever asked for them; how many there are.
 
     The deposit is completed. Not in a transaction.
 
@@ -45,6 +47,10 @@ def follow(deposit: Deposit, *, now: Clock) -> int:
     """
     found = collectors.get(deposit.collector).refunds(deposit)
     for one in found:
+        payment = back.payment_of(one)
+        if payment is not None:
+            payments.take(payment, back.answer(payment, one), by=BY, at=now())
+            continue
         ours = ClawBack.objects.filter(deposit=deposit, uuid=one.ours).first() if one.ours else None
         known = (
             ours or ClawBack.objects.filter(collector=deposit.collector, external_id=one.external_id).first()
@@ -131,7 +137,7 @@ def _begin(row: ClawBack, *, at: datetime) -> ClawBack:
 
 def _hand_over(row: ClawBack, *, now: Clock) -> ClawBack:
     try:
-        found = collectors.get(row.collector).refund(row)
+        found = collectors.get(row.collector).refund(GiveBack(row.uuid, row.deposit, row.amount))
     except Refused as refused:
         return clawbacks.fail(row, code=refused.code, message=refused.message, by=BY, at=now())
     except NotSent as unsent:

@@ -21,13 +21,14 @@ from ledger.collecting.port import (
     Collect,
     Collector,
     Found,
+    GiveBack,
     NotSent,
     Outcome,
     Refund,
     Refused,
     Told,
 )
-from ledger.models import ClawBack, CollectorEvent, Deposit, Method
+from ledger.models import CollectorEvent, Deposit, Method
 
 if TYPE_CHECKING:
     import stripe
@@ -91,14 +92,13 @@ class StripeCards(Collector):
             intent = _ask(lambda: _client().v1.payment_intents.retrieve(deposit.external_id))
         return bool(intent.status == "canceled")
 
-    def refund(self, claw_back: ClawBack) -> Refund:
-        row = claw_back
+    def refund(self, wish: GiveBack) -> Refund:
         made = _ask(lambda: _client().v1.refunds.create(
             {
-                "payment_intent": row.deposit.external_id, "amount": minor(row.amount, row.currency.exponent),
-                "metadata": {"claw_back": str(row.uuid)},
+                "payment_intent": wish.deposit.external_id, "amount": minor(wish.amount, wish.deposit.currency.exponent),
+                "metadata": {"give_back": str(wish.uuid)},
             },
-            {"idempotency_key": f"claw-back-{row.uuid}"},
+            {"idempotency_key": f"give-back-{wish.uuid}"},
         ))  # fmt: skip
         return _refund(_plain(made))
 
@@ -168,7 +168,7 @@ def _reference(what: dict[str, Any]) -> str:
 
 
 def _refund(what: dict[str, Any]) -> Refund:
-    asked = (what.get("metadata") or {}).get("claw_back")
+    asked = (what.get("metadata") or {}).get("give_back")
     return Refund(
         external_id=what["id"], amount=of_minor(what["amount"], what["currency"]), currency=what["currency"].upper(),
         outcome=_REFUNDS.get(what["status"], Outcome.WAITING), ours=uuid.UUID(asked) if asked else None,

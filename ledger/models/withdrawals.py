@@ -13,15 +13,14 @@ from backoffice.patience import Patience
 from backoffice.secrets import EncryptedField
 from compliance.models import Approval, Client, Decision, acted_for, desks_of
 from ledger.models.books import Account, Hold
+from ledger.models.deposits import Deposit
 from ledger.models.payments_setup import BankAccount, Method
 
 
 class WithdrawalRoute(PublicIdModel, HistoricalModel):
     """What withdrawals are offered in a currency, and which provider pays them from which account of ours."""
 
-    method = models.CharField(
-        max_length=8, choices=[(Method.BANK, "Bank transfer"), (Method.CRYPTO, "Crypto")]
-    )
+    method = models.CharField(max_length=8, choices=Method)
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
     provider = models.CharField(max_length=32, help_text="Who pays: the name of a registered provider.")
     bank_account = models.ForeignKey(
@@ -72,18 +71,29 @@ class BeneficiaryQuerySet(models.QuerySet["Beneficiary"]):
 
 
 class Beneficiary(PublicIdModel):
-    """A bank account or crypto address of the client's that we may pay to. Never changed: another one is added.
+    """A bank account or crypto address of the client's that we may pay to, or the way a deposit of theirs came. Never changed:
+    another one is added.
 
     The number is kept encrypted; `hint` is what is shown of it, `fingerprint` how the same number is found again.
     """
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="beneficiaries")
     method = models.CharField(
-        max_length=8, choices=[(Method.BANK, "Bank account"), (Method.CRYPTO, "Crypto address")]
+        max_length=8,
+        choices=[
+            (Method.BANK, "Bank account"),
+            (Method.CRYPTO, "Crypto address"),
+            (Method.CARD, "Card"),
+            (Method.PAYPAL, "PayPal"),
+        ],
     )
     currency = models.ForeignKey(Currency, on_delete=models.PROTECT, related_name="+")
     holder = models.CharField(max_length=70, help_text="Whose account it is; as the bank knows them.")
-    number = EncryptedField("IBAN or address")
+    deposit = models.ForeignKey(
+        Deposit, null=True, blank=True, on_delete=models.PROTECT, related_name="ways_back",
+        help_text="The one whose card or account is paid; never more than came by it.",
+    )  # fmt: skip
+    number = EncryptedField("IBAN or address", help_text="Or the reference of the deposit it came by.")
     hint = models.CharField(max_length=24)
     fingerprint = models.CharField(max_length=64)
     bic = models.CharField("BIC", max_length=11, blank=True)
@@ -110,7 +120,9 @@ class Beneficiary(PublicIdModel):
             ),
             models.CheckConstraint(condition=Q(usable_at__gte=F("added_at")), name="beneficiary_usable_later"),
             models.CheckConstraint(
-                condition=Q(method="bank", network="") | Q(method="crypto", bic="") & ~Q(network=""),
+                condition=Q(method="bank", network="", deposit__isnull=True)
+                | Q(method="crypto", bic="", deposit__isnull=True) & ~Q(network="")
+                | Q(method__in=["card", "paypal"], network="", bic="", deposit__isnull=False),
                 name="beneficiary_bank_or_network",
             ),
         ]  # fmt: skip
@@ -139,6 +151,10 @@ class WithdrawalQuerySet(models.QuerySet["Withdrawal"]):
         return self if desks is None else self.filter(client__desk__in=desks)
 
     def unfinished(self) -> "WithdrawalQuerySet":
+        return self.exclude(state__in=Withdrawal.FINAL)
+
+    def standing(self) -> "WithdrawalQuerySet":
+        """Money that has gone to the beneficiary, or may still: all but what is the client's again."""
         return self.exclude(state__in=Withdrawal.FINAL)
 
     def to_pay(self) -> "WithdrawalQuerySet":

@@ -3,7 +3,7 @@
 from typing import ClassVar, NoReturn
 
 from ledger.bank.accounts import unmatched_out
-from ledger.models import Account, Payment
+from ledger.models import Account, Method, Payment
 from ledger.providers.port import Answer, Provider
 
 
@@ -12,6 +12,7 @@ class BankFile(Provider):
 
     name = "bank_file"
     label = "Bank, by file"
+    methods = frozenset({Method.BANK})
     is_file: ClassVar[bool] = True
 
     def settles_from(self, payment: Payment) -> Account:

@@ -2,7 +2,7 @@
 
 from ledger.custodian import client
 from ledger.custody import custody
-from ledger.models import Account, Payment
+from ledger.models import Account, Method, Payment
 from ledger.providers.port import Answer, AnswerLost, Outcome, Provider
 
 _OUTCOMES = {"accepted": Outcome.SENT, "confirmed": Outcome.CONFIRMED, "failed": Outcome.FAILED}
@@ -13,6 +13,7 @@ class Crypto(Provider):
 
     name = "crypto"
     label = "Custodian of coins"
+    methods = frozenset({Method.CRYPTO})
 
     def settles_from(self, payment: Payment) -> Account:
         return custody(payment.currency_id)

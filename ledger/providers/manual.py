@@ -13,6 +13,7 @@ class Manual(Provider):
 
     name = "manual"
     label = "A person, by hand"
+    methods = frozenset({Method.BANK, Method.CRYPTO})
     is_manual: ClassVar[bool] = True
 
     def settles_from(self, payment: Payment) -> Account:

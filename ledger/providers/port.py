@@ -56,6 +56,8 @@ class Provider(ABC):
     # Permanent, in routes and payments; and as people read it.
     name: ClassVar[str]
     label: ClassVar[str]
+    # By which methods it pays.
+    methods: ClassVar[frozenset[str]]
     # Whether payments go in files that people take to a bank; then `send` and `status` are never called.
     is_file: ClassVar[bool] = False
     # Whether a person pays by hand: it waits until somebody takes it on, and `send` and `status` are never called.

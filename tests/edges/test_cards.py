@@ -7,11 +7,13 @@ from django.urls import reverse
 
 from ledger.bank.accounts import ledger_account
 from ledger.collecting import accounts, refunding
-from ledger.models import Account, BankLine, ClawBack, CollectorEvent, Debt, Deposit, Entry
+from ledger.models import Account, BankLine, ClawBack, CollectorEvent, Debt, Deposit, Entry, WithdrawalRoute
 from tests import world
 from tests.edges import staff
 from tests.edges.api import PROBLEM, App
 from tests.edges.staff import fingerprint
+from tests.edges.test_graphql_withdrawals import ADD as ADD_BENEFICIARY
+from tests.edges.test_graphql_withdrawals import REQUEST
 from tests.edges.test_payments_console import act, dialog
 from tests.ledger import cards, paying
 from tests.ledger import payments as desk
@@ -170,3 +172,48 @@ def test_an_event_that_could_not_be_applied_is_seen_to_in_the_console(shop):
     assert "Could not be applied" in page and re.search("took USD", page)
     act(browser, found, "apply_event")
     assert CollectorEvent.objects.get().state == "received"
+
+
+def test_a_client_takes_money_back_to_the_card_that_paid(client, shop):
+    owner, app = client
+    owner.kyc_level = 2
+    owner.save()
+    row = cards.paid(shop, owner)
+    paying.policy(1)
+    paying.route(method="card", provider="stripe", bank_account=None)
+    to = {
+        "method": "CARD",
+        "currency": "EUR",
+        "holder": "Amina Odhiambo",
+        "number": row.reference,
+        "key": "k",
+    }
+    refused = app.data(ADD_BENEFICIARY, input={**to, "number": "NX-0000-0000"})
+    assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "number")
+    added = app.data(ADD_BENEFICIARY, input=to)["beneficiary"]
+    assert (added["method"], added["hint"]) == ("CARD", row.reference)
+    wish = {"beneficiary": added["id"], "amount": "60.00", "key": "w"}
+    answer = app.data(REQUEST, input=wish)
+    assert (answer["withdrawal"]["state"], answer["wallet"]["available"]["amount"]) == ("WAITING", "40.00")
+    before = fingerprint()
+    refused = app.data(REQUEST, input={**wish, "amount": "40.01", "key": "x"})
+    assert (refused["code"], refused["field"]) == ("REFUND_TOO_LARGE", "amount")
+    assert fingerprint() == before
+
+
+def test_a_route_is_paid_by_somebody_who_can(client):
+    paying.route()
+    browser, url = (
+        staff.browser(staff.superuser(), elevated=True),
+        reverse("admin:ledger_withdrawalroute_add"),
+    )
+    page = browser.get(url).content.decode()
+    assert "Stripe, the way it came" in page and "Custodian of coins" in page
+    given = {"method": "card", "currency": "EUR", "bank_account": "", "pain_version": "001.09", "least": "5", "cool_off_hours": "0",
+             "is_active": "on"}  # fmt: skip
+    before = WithdrawalRoute.objects.count()
+    answer = browser.post(url, {**given, "provider": "crypto"})
+    assert "Custodian of coins does not pay by card." in answer.content.decode()
+    assert WithdrawalRoute.objects.count() == before
+    assert browser.post(url, {**given, "provider": "stripe"}).status_code == 302
+    assert WithdrawalRoute.objects.get(method="card").provider == "stripe"

@@ -41,7 +41,7 @@ def route(currency: str = "EUR", **given: Any) -> WithdrawalRoute:
 class Wire(Provider):
     """A provider that pays at once and counts: somebody else's books, in memory."""
 
-    name, label = "wire", "Wire"
+    name, label, methods = "wire", "Wire", frozenset({"bank", "crypto"})
     sent: ClassVar[list[str]] = []
 
     def settles_from(self, payment: Payment) -> Account:

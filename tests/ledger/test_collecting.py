@@ -9,6 +9,7 @@ from django.utils import timezone
 from backoffice.errors import MoveNotAllowed
 from ledger import clawbacks, deposits
 from ledger.collecting import accounts, refunding, taking, told
+from ledger.collecting.port import GiveBack
 from ledger.models import Account, ClawBack, CollectorEvent, Debt, Deposit, Entry
 from ledger.refusals import InsufficientFunds
 from tests.ledger import cards
@@ -222,7 +223,9 @@ def test_a_refund_whose_answer_was_lost_is_asked_about_and_never_made_twice(shop
     row = cards.paid(shop)
     asked = clawbacks.ask_refund(row, amount="30.00", by=BY, at=NOW, key="k")
     begun = refunding._begin(asked, at=NOW)
-    taking.collectors.get("stripe").refund(begun)  # and the worker dies before it hears
+    taking.collectors.get("stripe").refund(
+        GiveBack(begun.uuid, row, begun.amount)
+    )  # and the worker dies before it hears
     later = NOW + timedelta(minutes=2)
     found = refunding.push(begun, now=lambda: later)
     assert (found.state, desk.in_wallet(row.client)) == ("done", 70)

@@ -6,8 +6,18 @@ from typing import Any, ClassVar
 from compliance.models import Client
 from ledger import deposits
 from ledger.collecting import taking
-from ledger.collecting.port import AnswerLost, Collect, Collector, Found, Outcome, Refund, Refused, collectors
-from ledger.models import ClawBack, Deposit, Method
+from ledger.collecting.port import (
+    AnswerLost,
+    Collect,
+    Collector,
+    Found,
+    GiveBack,
+    Outcome,
+    Refund,
+    Refused,
+    collectors,
+)
+from ledger.models import Deposit, Method
 from tests import world
 from tests.ledger.payments import BY, NOW, D
 
@@ -20,9 +30,10 @@ class Till(Collector):
     name, label, method = "till", "Till", Method.CARD
     next_answer: ClassVar[str] = "done"
     given: ClassVar[dict[str, Refund]] = {}
+    came_by: ClassVar[dict[str, int]] = {}
 
     def currencies(self) -> frozenset[str]:
-        return frozenset({"EUR"})
+        return frozenset()  # it is offered to nobody, so that it may stay registered
 
     def begin(self, deposit: Deposit) -> Collect:
         return Collect(f"till-{deposit.uuid}")
@@ -33,22 +44,22 @@ class Till(Collector):
     def give_up(self, deposit: Deposit) -> bool:
         return False
 
-    def refund(self, claw_back: ClawBack) -> Refund:
+    def refund(self, wish: GiveBack) -> Refund:
         if self.next_answer == "refused":
             raise Refused("NO", "It says no")
         if self.next_answer != "lost_before":
-            assert str(claw_back.uuid) not in self.given, "given back twice"
-            self.given[str(claw_back.uuid)] = Refund(
-                external_id=f"re-{claw_back.uuid}", amount=claw_back.amount, currency="EUR", outcome=Outcome.SUCCEEDED,
-                ours=claw_back.uuid,
+            assert str(wish.uuid) not in self.given, "given back twice"
+            self.came_by[str(wish.uuid)] = wish.deposit.pk
+            self.given[str(wish.uuid)] = Refund(
+                external_id=f"re-{wish.uuid}", amount=wish.amount, currency="EUR", outcome=Outcome.SUCCEEDED,
+                ours=wish.uuid,
             )  # fmt: skip
         if self.next_answer.startswith("lost"):
             raise AnswerLost("LOST", "")
-        return self.given[str(claw_back.uuid)]
+        return self.given[str(wish.uuid)]
 
     def refunds(self, deposit: Deposit) -> list[Refund]:
-        ours = {str(uuid) for uuid in ClawBack.objects.filter(deposit=deposit).values_list("uuid", flat=True)}
-        return [one for name, one in self.given.items() if name in ours]
+        return [one for name, one in self.given.items() if self.came_by[name] == deposit.pk]
 
     def verify(self, headers: Any, body: bytes, *, at: Any) -> list[Any]:
         return []

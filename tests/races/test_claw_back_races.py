@@ -1,13 +1,17 @@
 """Two at once on what is clawed back, with real threads: taken once, refunded once, recovered once."""
 
+import contextlib
+import threading
+
 import pytest
 from django.db.models import QuerySet
 
-from ledger import clawbacks, debts, deposits, holds
+from ledger import clawbacks, debts, deposits, holds, withdrawals
 from ledger.collecting import taking, told
 from ledger.collecting.port import Found, Outcome
-from ledger.models import Account, ClawBack, CollectorEvent, Debt, Deposit, Entry
+from ledger.models import Account, Beneficiary, ClawBack, CollectorEvent, Debt, Deposit, Entry
 from ledger.refusals import InsufficientFunds
+from tests.ledger import paying
 from tests.ledger import payments as desk
 from tests.ledger.cards import BY, NOW, D
 from tests.races.test_trade_races import at_once
@@ -114,3 +118,49 @@ def test_two_refunds_at_once_never_give_back_more_than_came():
     )
     assert [type(found) for found in results if isinstance(found, Exception)] == [clawbacks.RefundTooLarge]
     assert Account.objects.get(pk=row.wallet_id).held == 60
+
+
+def leave(row, key):
+    """The same money asked for by the client, back to the card."""
+    to = Beneficiary.objects.get(deposit=row)
+    return withdrawals.request(to, amount="60.00", by=BY, at=NOW, key=key)
+
+
+def with_a_way_back():
+    row = by_card(client=paying.funded("500.00"))
+    paying.nothing_is_odd()
+    paying.policy(1)
+    paying.route(method="card", provider="stripe", bank_account=None)
+    paying.beneficiary(row.client, method="card", number=row.reference)
+    return row
+
+
+def test_a_refund_and_a_withdrawal_back_to_the_card_at_once_never_give_back_more_than_came():
+    row = with_a_way_back()
+    results = at_once(
+        lambda: clawbacks.ask_refund(row, amount="60.00", by=BY, at=NOW, key="a"), lambda: leave(row, "b")
+    )
+    assert [type(found) for found in results if isinstance(found, Exception)] == [clawbacks.RefundTooLarge]
+    assert clawbacks.refundable(row) == 40
+
+
+def test_twin_without_the_deposit_s_lock_more_would_go_back_than_came(monkeypatch):
+    row, both_have_read = with_a_way_back(), threading.Barrier(2)
+    plain, refundable = QuerySet.select_for_update, clawbacks.refundable
+
+    def read(deposit):
+        found = refundable(deposit)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_read.wait(10)
+        return found
+
+    monkeypatch.setattr(
+        QuerySet,
+        "select_for_update",
+        lambda self, **given: self if self.model is Deposit else plain(self, **given),
+    )
+    monkeypatch.setattr(clawbacks, "refundable", read)
+    at_once(
+        lambda: leave(row, "a"), lambda: clawbacks.ask_refund(row, amount="60.00", by=BY, at=NOW, key="b")
+    )
+    assert refundable(row) == -20
