@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from backoffice import events, hashing, mail, metrics, passwords
 from backoffice.errors import DomainError, InvalidInput, NotAllowed, NotFound
@@ -136,23 +137,42 @@ def of_user(user: User, public_id: UUID | None) -> Client:
 
     :raises NotFound: if there is none with this id, or it is somebody else's.
     """
-    rows = Client.objects.of_user(user).order_by("pk")
+    rows = Client.objects.of_user(user).annotate(acting_as=F("membership__role")).order_by("pk")
     row = (rows if public_id is None else rows.filter(uuid=public_id)).first()
     if row is None:
         raise NotFound("There is no such client.", field="client")
     return row
 
 
+def acting(user: User, public_id: UUID | None, *, owned: bool = False) -> Client:
+    """One of the clients this person acts for, as `of_user`, if they may move its money. One question.
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    :raises NotAllowed: if they may only look at its money; with `owned`, unless it is their own.
+    """
+    row = of_user(user, public_id)
+    _check(row.acting_as, owned=owned)  # type: ignore[attr-defined]
+    return row
+
+
 def check_may_act(user: User, client_id: int) -> None:
     """:raises NotAllowed: if the user may look at this client's money but not act with it."""
-    role = Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
-    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
-        raise NotAllowed("You may look at this client's money, not act with it.")
+    _check(_role(user, client_id), owned=False)
 
 
 def check_owns(user: User, client_id: int) -> None:
     """:raises NotAllowed: if the client is not this user's own: to whom money goes is for owners alone to say."""
-    if not Membership.objects.filter(user=user, client=client_id, role=Membership.Role.OWNER).exists():
+    _check(_role(user, client_id), owned=True)
+
+
+def _role(user: User, client_id: int) -> str | None:
+    return Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
+
+
+def _check(role: str | None, *, owned: bool) -> None:
+    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
+        raise NotAllowed("You may look at this client's money, not act with it.")
+    if owned and role != Membership.Role.OWNER:
         raise NotAllowed("Only the owner of the account may say to whom money goes.")
 
 

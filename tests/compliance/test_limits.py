@@ -85,7 +85,7 @@ def test_a_client_s_own_limit_takes_the_place_of_the_level_s_until_it_expires_an
     client = someone()
     own = override(client)
     rooms = {int(room.window): room for room in limits.of(client, "withdrawal", "USD", at=NOW)}
-    assert (rooms[24].allowed, rooms[24].override) == (5000, own)
+    assert (rooms[24].allowed, rooms[24].override) == (5000, own.pk)
     assert (rooms[0].allowed, rooms[0].override) == (1000, None)
     override(client, "10.00", expires_at=NOW + timedelta(days=1), at=NOW + timedelta(minutes=1))
     assert allowed(client, at=NOW + timedelta(minutes=2))[24] == 10
