@@ -170,10 +170,10 @@ def _role(user: User, client_id: int) -> str | None:
 
 
 def _check(role: str | None, *, owned: bool) -> None:
-    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
-        raise NotAllowed("You may look at this client's money, not act with it.")
     if owned and role != Membership.Role.OWNER:
         raise NotAllowed("Only the owner of the account may say to whom money goes.")
+    if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
+        raise NotAllowed("You may look at this client's money, not act with it.")
 
 
 def _email(value: str) -> str:

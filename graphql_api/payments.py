@@ -14,7 +14,7 @@ from compliance import clients
 from compliance.models import Client
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
-from graphql_api.clients import client_of
+from graphql_api.clients import acting_client, client_of
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
 from ledger import coins, deposits
@@ -295,8 +295,7 @@ class Mutation:
     @problem_as_answer
     def create_deposit(self, info: Info, input: CreateDepositInput) -> CreateDepositResult:
         user = user_of(info)
-        owner = client_of(user, input.client)
-        clients.check_may_act(user, owner.pk)
+        owner = acting_client(user, input.client)
         limits.take_all(info, ("deposit", str(owner.pk)))
         if input.method in (PaymentMethod.CARD, PaymentMethod.PAYPAL):
             return _by_collector(user, owner, input)

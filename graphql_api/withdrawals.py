@@ -12,7 +12,7 @@ from backoffice.who import By
 from compliance import clients
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
-from graphql_api.clients import client_of
+from graphql_api.clients import acting_client
 from graphql_api.payments import PaymentMethod, Wallet
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
@@ -186,8 +186,7 @@ class Mutation:
     @problem_as_answer
     def add_beneficiary(self, info: Info, input: BeneficiaryInput) -> AddBeneficiaryResult:
         user = user_of(info)
-        owner = client_of(user, input.client)
-        clients.check_owns(user, owner.pk)
+        owner = acting_client(user, input.client, owned=True)
         limits.take_all(info, ("beneficiary", str(owner.pk)))
         row = beneficiaries.add(
             owner, method=input.method.value, currency=input.currency, holder=input.holder, number=input.number,
