@@ -155,18 +155,20 @@ def acting(user: User, public_id: UUID | None, *, owned: bool = False) -> Client
     return row
 
 
+def with_role(rows: Any, path: str = "client") -> Any:
+    """Rows that were limited to whom a person acts for (`of_user`), each with their role for its client: no question more."""
+    return rows.annotate(acting_as=F(f"{path}__membership__role"))
+
+
+def check_role(row: Any, *, owned: bool = False) -> None:
+    """Of a row `with_role`. :raises NotAllowed: if they may only look; with `owned`, unless the client is their own."""
+    _check(row.acting_as, owned=owned)
+
+
 def check_may_act(user: User, client_id: int) -> None:
     """:raises NotAllowed: if the user may look at this client's money but not act with it."""
-    _check(_role(user, client_id), owned=False)
-
-
-def check_owns(user: User, client_id: int) -> None:
-    """:raises NotAllowed: if the client is not this user's own: to whom money goes is for owners alone to say."""
-    _check(_role(user, client_id), owned=True)
-
-
-def _role(user: User, client_id: int) -> str | None:
-    return Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
+    role = Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
+    _check(role, owned=False)
 
 
 def _check(role: str | None, *, owned: bool) -> None:

@@ -317,7 +317,7 @@ class Mutation:
     def cancel_deposit(self, info: Info, id: strawberry.ID) -> CancelDepositResult:
         user = user_of(info)
         row = deposits.of_user(user, id_of(id))
-        clients.check_may_act(user, row.client_id)
+        clients.check_role(row)
         return DepositAnswer.of(deposits.cancel(row, by=By.user(user), at=timezone.now()))
 
 

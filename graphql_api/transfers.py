@@ -149,7 +149,7 @@ class Mutation:
             raise InvalidInput("Give a quote; or a code, a currency and an amount.", field="quote")
         if input.quote is not None:
             found = quotes.of_user(user, id_of(input.quote))
-            clients.check_may_act(user, found.client_id)
+            clients.check_role(found)
             limits.take_all(info, ("transfer", str(found.client_id)))
             row = transfers.exchange(found, by=By.user(user), at=timezone.now(), key=input.key)
         else:
@@ -160,4 +160,3 @@ class Mutation:
                 at=timezone.now(), key=input.key,
             )  # fmt: skip
         return TransferAnswer.of(row)
-

@@ -10,6 +10,7 @@ from strawberry.types import Info
 from backoffice.models import User
 from backoffice.who import By
 from compliance import clients
+from compliance.models import Client
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
 from graphql_api.clients import acting_client
@@ -43,10 +44,10 @@ class Beneficiary:
     is_removed: bool
 
     @staticmethod
-    def of(row: db.Beneficiary) -> "Beneficiary":
+    def of(row: db.Beneficiary, client: Client | None = None) -> "Beneficiary":
         return Beneficiary(
             id=strawberry.ID(str(row.uuid)),
-            client_id=strawberry.ID(str(row.client.uuid)),
+            client_id=strawberry.ID(str((client or row.client).uuid)),
             method=PaymentMethod(row.method),
             currency=row.currency_id,
             holder=row.holder,
@@ -79,7 +80,7 @@ class Withdrawal:
             id=strawberry.ID(str(row.uuid)),
             client_id=strawberry.ID(str(row.client.uuid)),
             reference=row.reference,
-            beneficiary=Beneficiary.of(row.beneficiary),
+            beneficiary=Beneficiary.of(row.beneficiary, row.client),
             amount=Money.of(row.amount, row.currency_id),
             fee=Money.of(row.fee, row.currency_id),
             state=WithdrawalState(row.state),
@@ -102,9 +103,7 @@ class WithdrawalAnswer:
 
     @staticmethod
     def of(row: db.Withdrawal) -> "WithdrawalAnswer":
-        return WithdrawalAnswer(
-            withdrawal=Withdrawal.of(row), wallet=Wallet.of(db.Account.objects.get(pk=row.wallet_id))
-        )
+        return WithdrawalAnswer(withdrawal=Withdrawal.of(row), wallet=Wallet.of(row.wallet))
 
 
 @strawberry.input
@@ -201,7 +200,7 @@ class Mutation:
     def remove_beneficiary(self, info: Info, id: strawberry.ID) -> RemoveBeneficiaryResult:
         user = user_of(info)
         row = beneficiaries.of_user(user, id_of(id), field="id")
-        clients.check_owns(user, row.client_id)
+        clients.check_role(row, owned=True)
         return BeneficiaryAnswer(
             beneficiary=Beneficiary.of(beneficiaries.remove(row, by=By.user(user), at=timezone.now()))
         )
@@ -214,7 +213,7 @@ class Mutation:
     def request_withdrawal(self, info: Info, input: WithdrawalInput) -> RequestWithdrawalResult:
         user = user_of(info)
         to = beneficiaries.of_user(user, id_of(input.beneficiary))
-        clients.check_owns(user, to.client_id)
+        clients.check_role(to, owned=True)
         limits.take_all(info, ("withdrawal", str(to.client_id)))
         row = withdrawals.request(to, amount=input.amount, by=By.user(user), at=timezone.now(), key=input.key)
         return WithdrawalAnswer.of(row)
@@ -226,12 +225,12 @@ class Mutation:
     def cancel_withdrawal(self, info: Info, id: strawberry.ID) -> CancelWithdrawalResult:
         user = user_of(info)
         row = withdrawals.of_user(user, id_of(id))
-        clients.check_may_act(user, row.client_id)
+        clients.check_role(row)
         return WithdrawalAnswer.of(withdrawals.cancel(row, by=By.user(user), at=timezone.now()))
 
 
 def _withdrawals(user: User) -> WithdrawalQuerySet:
-    return db.Withdrawal.objects.of_user(user).select_related("client", "beneficiary__client")
+    return db.Withdrawal.objects.of_user(user).select_related("client", "beneficiary")
 
 
 def _filtered(rows: WithdrawalQuerySet, given: WithdrawalFilter) -> WithdrawalQuerySet:

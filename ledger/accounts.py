@@ -64,7 +64,9 @@ def open_all(purposes: Sequence[Purpose], *, at: datetime | None = None) -> list
     """
     found = _found(purposes)
     # In one order, whoever opens them: two at once that open the same ones wait for each other, never in a circle.
-    missing = sorted((one for one in purposes if one.identity not in found), key=lambda one: str(one.identity))
+    missing = sorted(
+        (one for one in purposes if one.identity not in found), key=lambda one: str(one.identity)
+    )
     if missing:
         rows = [
             Account(**dict(zip(_IDENTITY, one.identity, strict=True)), kind=str(one.kind), client_id=one.client_id,

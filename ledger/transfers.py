@@ -99,7 +99,7 @@ def cancel(transfer: Transfer, *, by: By, at: datetime, reason: str) -> Transfer
 
     :raises MoveNotAllowed: if it is over.
     """
-    with transaction.atomic():
+    with transaction.atomic(), events.together():
         row = locked(transfer.pk)
         if row.state == State.CANCELLED:
             return row
@@ -235,7 +235,8 @@ def _begin(row: Transfer, *, by: By, at: datetime, key: str) -> None:
         _tell_recipient(row, by=by, at=at)
     if row.state == State.WAITING:
         approvals.request(
-            SUBJECT, row, amount=row.given, currency=row.given_currency_id, client=row.client, at_least=1, by=by, at=at
+            SUBJECT, row, amount=row.given, currency=row.given_currency_id, client=row.client, at_least=1, by=by, at=at,
+            is_new=True,
         )  # fmt: skip
 
 
