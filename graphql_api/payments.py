@@ -193,8 +193,14 @@ class Deposit:
             created_at=row.created_at,
             expires_at=row.expires_at if row.is_open else None,
             completed_at=row.completed_at,
-            claw_backs=[ClawBack.of(one) for one in sorted(row.claw_backs.all(), key=lambda one: one.pk)],
+            claw_backs=_claw_backs(row),
         )
+
+
+def _claw_backs(row: db.Deposit) -> list[ClawBack]:
+    """None are asked for where nothing came that could go back."""
+    rows = row.claw_backs.all() if row.received is not None else ()
+    return [ClawBack.of(one) for one in sorted(rows, key=lambda one: one.pk)]
 
 
 @strawberry.type
@@ -212,10 +218,9 @@ class DepositAnswer:
     def of(
         row: db.Deposit, *, collect: collecting.Collect | None = None, given: db.DepositAddress | None = None
     ) -> "DepositAnswer":
-        wallet = db.Account.objects.get(pk=row.wallet_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
-            wallet=Wallet.of(wallet),
+            wallet=Wallet.of(row.wallet),
             instructions=PaymentInstructions.of(row, given),
             collect=Collect.of(collect),
         )

@@ -75,19 +75,20 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
             beneficiary=beneficiary, method=beneficiary.method, currency=beneficiary.currency, amount=value, fee=fee,
             reference=references.unused(Withdrawal), key=key, content_hash=content, requested_at=at, changed_at=at,
         )  # fmt: skip
-        row.hold = holds.place(
+        held = holds.place(
             account=row.wallet, amount=value, purpose=SUBJECT, by=by, at=at, key=f"withdrawal:{row.uuid}:hold",
             subject=(SUBJECT, row.uuid), client_id=client.uuid,
-        ).hold  # fmt: skip
+        )  # fmt: skip
+        row.hold, row.wallet.posted, row.wallet.held = held.hold, held.balance.posted, held.balance.held
         asked = Asked(Movement.WITHDRAWAL, client, row.currency_id, value, (SUBJECT, row.uuid), facts_of(row))
         row.decision = decisions.decide_new(asked, by=by, at=at)
         row.state = State.BLOCKED if row.decision.outcome == "block" else State.WAITING
         row.told, row.problem = _told(row.decision), _problem(row.decision)
         row.save(force_insert=True)
         _record("withdrawal.requested", row, by=by, at=at, key=key, outcome=row.decision.outcome)
-        if row.state == State.WAITING:
-            _ask(row, by=by, at=at, is_new=True)
-    return of_pk(row.pk)
+        asked_for = _ask(row, by=by, at=at, is_new=True) if row.state == State.WAITING else None
+    # What was done at once, or was to be done and refused, has moved since.
+    return row if asked_for is None or asked_for.state == Approval.State.OPEN else of_pk(row.pk)
 
 
 def cancel(withdrawal: Withdrawal, *, by: By, at: datetime, reason: str = "") -> Withdrawal:
@@ -234,9 +235,9 @@ def _checked(beneficiary: Beneficiary, value: Decimal, at: datetime) -> Decimal:
     return fee
 
 
-def _ask(row: Withdrawal, *, by: By, at: datetime, is_new: bool = False) -> None:
+def _ask(row: Withdrawal, *, by: By, at: datetime, is_new: bool = False) -> Approval:
     at_least = 1 if row.decision.outcome == "review" else 0
-    approvals.request(
+    return approvals.request(
         SUBJECT, row, amount=row.amount, currency=row.currency_id, client=row.client, at_least=at_least, by=by, at=at,
         is_new=is_new,
     )  # fmt: skip
