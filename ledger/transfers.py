@@ -28,6 +28,10 @@ from ledger.wallets import purpose
 
 State = Transfer.State
 SUBJECT: Final = "transfer"
+# What verbs and pages read beside a transfer.
+RELATED: Final = (
+    "client", "to_client", "from_wallet", "to_wallet", "given_currency", "got_currency", "quote", "hold", "decision",
+)  # fmt: skip
 
 
 class QuoteExpired(DomainError):
@@ -174,18 +178,7 @@ def locked(pk: int) -> Transfer:
 
 def whole() -> Any:
     """Transfers with what their verbs and pages read."""
-    known = (
-        "client",
-        "to_client",
-        "from_wallet",
-        "to_wallet",
-        "given_currency",
-        "got_currency",
-        "quote",
-        "hold",
-        "decision",
-    )
-    return Transfer.objects.select_related(*known)
+    return Transfer.objects.select_related(*RELATED)
 
 
 def _ask(wanted: _Wanted, content: str, *, by: By, at: datetime, key: str) -> Transfer:

@@ -29,6 +29,8 @@ from ledger.wallets import wallet
 State = Withdrawal.State
 SUBJECT: Final = "withdrawal"
 BY: Final = By.system("withdrawals")
+# What verbs and pages read beside a withdrawal.
+RELATED: Final = ("client", "wallet", "currency", "beneficiary", "hold", "decision__activity")
 
 
 class TooSmall(DomainError):
@@ -209,8 +211,7 @@ def move(
 
 
 def _whole() -> Any:
-    known = ("client", "wallet", "currency", "beneficiary", "hold", "decision__activity")
-    return Withdrawal.objects.select_related(*known)
+    return Withdrawal.objects.select_related(*RELATED)
 
 
 def _checked(beneficiary: Beneficiary, value: Decimal, at: datetime) -> Decimal:
