@@ -133,7 +133,7 @@ def together() -> Iterator[None]:
     finally:
         _together.reset(before)
     # Django forgets what was to be called after the commit when it rolls back the savepoint that this was asked in.
-    standing = {id(call) for _, call, _ in connection.run_on_commit}
+    standing = {id(asked[1]) for asked in connection.run_on_commit}
     _write([one for one in kept if id(one) in standing])
 
 

@@ -211,7 +211,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
                     ("Reversed by", record_link(reversal) if reversal else ""),
                 ]),
                 ("Who asked, who agreed?", [
-                    ("Asked for by", row.made_by_user or called(row.made_by)), ("Approval", record_link(row.approval) if row.approval else ""),
+                    ("Asked for by", str(row.made_by_user or called(row.made_by))), ("Approval", record_link(row.approval) if row.approval else ""),
                 ]),
                 ("When?", [("Asked for", show.at(row.made_at)), ("Last change", show.at(row.changed_at))]),
             ],
