@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import reduce
 from operator import or_
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from django.db import connection, transaction
 from django.db.models import Case, DecimalField, F, Q, Sum, When
@@ -82,12 +82,27 @@ def open_all(purposes: Sequence[Purpose], *, at: datetime | None = None) -> list
     return [found[one.identity] for one in purposes]
 
 
-def open_account(*, at: datetime, **given: Any) -> Account:
-    """The one account for a purpose of an owner (None: the house); `given` is a `Purpose`. As `open_all`.
+def open_account(
+    *,
+    book: Book | str,
+    currency: str,
+    kind: Account.Kind | str,
+    purpose: str,
+    owner: Owner = None,
+    client_id: uuid.UUID | None = None,
+    shard: int = 0,
+    guarded: bool = True,
+    at: datetime,
+) -> Account:
+    """The one account for a purpose of an owner (None: the house), as `open_all`.
 
     :raises AccountDiffers: if it exists as another kind, guarded otherwise, or for another client.
     """
-    return open_all([Purpose(**given)], at=at)[0]
+    one = Purpose(
+        book=book, currency=currency, kind=kind, purpose=purpose, owner=owner, client_id=client_id, shard=shard,
+        guarded=guarded,
+    )  # fmt: skip
+    return open_all([one], at=at)[0]
 
 
 def of_house(

@@ -146,7 +146,7 @@ READS = {
     "wallets": (2, deposits.WALLETS),
     "limits": (4, transfers.LIMITS),
     "transferCode": (3, transfers.CODE),
-    "transactions": (12, EVERYTHING),
+    "transactions": (10, EVERYTHING),
 }
 
 
