@@ -63,6 +63,7 @@ def open_all(purposes: Sequence[Purpose], *, at: datetime | None = None) -> list
     :raises AccountDiffers: if one exists as another kind, guarded otherwise, or for another client.
     """
     found = _found(purposes)
+    _check(purposes, found)
     # In one order, whoever opens them: two at once that open the same ones wait for each other, never in a circle.
     missing = sorted(
         (one for one in purposes if one.identity not in found), key=lambda one: str(one.identity)
@@ -75,10 +76,7 @@ def open_all(purposes: Sequence[Purpose], *, at: datetime | None = None) -> list
         ]  # fmt: skip
         Account.objects.bulk_create(rows, ignore_conflicts=True)  # somebody else's row is as good as ours
         found |= _found(missing)
-    for one in purposes:
-        row = found[one.identity]
-        if (row.kind, row.guarded, row.client_id) != (str(one.kind), one.guarded, one.client_id):
-            raise AccountDiffers("This account exists already, and is of another kind or another client's.")
+        _check(missing, found)
     return [found[one.identity] for one in purposes]
 
 
@@ -129,7 +127,18 @@ def house(
 _IDENTITY: Final = ("book", "currency_id", "purpose", "owner_type", "owner_id", "shard")
 
 
-def _found(purposes: Sequence[Purpose]) -> dict[tuple[object, ...], Account]:
+_Found = dict[tuple[object, ...], Account]
+
+
+def _check(purposes: Sequence[Purpose], found: _Found) -> None:
+    for one in purposes:
+        row = found.get(one.identity)
+        is_like = (str(one.kind), one.guarded, one.client_id)
+        if row is not None and (row.kind, row.guarded, row.client_id) != is_like:
+            raise AccountDiffers("This account exists already, and is of another kind or another client's.")
+
+
+def _found(purposes: Sequence[Purpose]) -> _Found:
     which = [Q(**dict(zip(_IDENTITY, one.identity, strict=True))) for one in purposes]
     rows = Account.objects.filter(reduce(or_, which))
     return {tuple(getattr(row, name) for name in _IDENTITY): row for row in rows}

@@ -21,9 +21,9 @@ from brokerage.streams import budget
 from compliance.models import Approval, Client, Desk
 from ledger.models import Account
 from tests import world
+from tests.counting import questions
 from tests.edges import staff
 from tests.edges.api import App
-from tests.edges.counting import questions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
 AT_MOST = 12

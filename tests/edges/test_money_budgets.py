@@ -8,12 +8,12 @@ import pytest
 
 from compliance.models import MonitoringRule
 from tests import world
+from tests.counting import questions
 from tests.edges import test_cards as by_card
 from tests.edges import test_graphql_payments as deposits
 from tests.edges import test_graphql_transfers as transfers
 from tests.edges import test_graphql_withdrawals as withdrawals
 from tests.edges.api import App
-from tests.edges.counting import questions
 from tests.ledger import paying, transferring
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
