@@ -24,6 +24,8 @@ class Moved:
 
     def amount(self, kind: str, currency: str, window: Window) -> Decimal:
         """How much of a currency, by one kind of movement. Nothing, of what is allowed at once."""
+        if window == Window.ONE:
+            return Decimal(0)
         found: Decimal | None = self._found.get((kind, currency), {}).get(f"amount_{window:d}")
         return found or Decimal(0)
 
