@@ -5,11 +5,15 @@ ids, amounts and states, never personal data or secrets, so that erasure never h
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+
+from django.db import connection, transaction
 
 from backoffice.logs import correlation
 from backoffice.models import Event, Reason
@@ -56,8 +60,7 @@ def record(
 
     :raises ValueError: if a payload key names personal data or a secret, or a value is of another type.
     """
-    notify("events:recorded", {})
-    event = Event.objects.create(
+    event = Event(
         name=name,
         version=version,
         subject_type=subject_type,
@@ -71,8 +74,7 @@ def record(
         correlation_id=correlation.get(),
         payload={word: _plain(word, value) for word, value in (payload or {}).items()},
     )
-    if reason := reason.strip():
-        Reason.objects.create(event=event, text=reason[:500])
+    _keep([_Kept(event, reason.strip()[:500])])
     return event
 
 
@@ -92,7 +94,6 @@ def record_many(drafts: Iterable[Draft], *, by: By, at: datetime) -> None:
 
     :raises ValueError: as `record`.
     """
-    notify("events:recorded", {})
     rows = [
         Event(
             name=one.name,
@@ -107,7 +108,69 @@ def record_many(drafts: Iterable[Draft], *, by: By, at: datetime) -> None:
         )
         for one in drafts
     ]
-    Event.objects.bulk_create(rows, batch_size=1000)
+    _keep([_Kept(row) for row in rows])
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Have the events recorded inside written by one statement where the block ends, in the order they came.
+
+    For a verb that calls others, inside of its transaction. Until then they have no primary key, and what the database
+    records itself (entries, holds) stands before them. As without it, what was recorded in a savepoint that was rolled
+    back is not written, and after an exception nothing is. Inside of another such block it is part of that one.
+
+    :raises RuntimeError: if no transaction is open.
+    """
+    if _together.get() is not None:
+        yield
+        return
+    if not connection.in_atomic_block:
+        raise RuntimeError("Events are written together only within a transaction.")
+    kept: list[_Kept] = []
+    before = _together.set(kept)
+    try:
+        yield
+    finally:
+        _together.reset(before)
+    # Django forgets what was to be called after the commit when it rolls back the savepoint that this was asked in.
+    standing = {id(asked[1]) for asked in connection.run_on_commit}
+    _write([one for one in kept if id(one) in standing])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An event that is to be written, and why it happened. Called after the commit it does nothing (`together`)."""
+
+    event: Event
+    reason: str = ""
+
+    def __call__(self) -> None: ...
+
+
+_together: Final[ContextVar[list[_Kept] | None]] = ContextVar("together", default=None)
+
+
+def _keep(rows: Sequence[_Kept]) -> None:
+    kept = _together.get()
+    if kept is None:
+        _write(rows)
+        return
+    for row in rows:
+        transaction.on_commit(row)
+    kept.extend(rows)
+
+
+def _write(rows: Sequence[_Kept]) -> None:
+    if not rows:
+        return
+    notify("events:recorded", {})
+    if len(rows) == 1:
+        rows[0].event.save(force_insert=True)
+    else:
+        Event.objects.bulk_create([row.event for row in rows], batch_size=1000)
+    reasons = [Reason(event=row.event, text=row.reason) for row in rows if row.reason]
+    if reasons:
+        Reason.objects.bulk_create(reasons, batch_size=1000)
 
 
 def _plain(word: str, value: object) -> object:

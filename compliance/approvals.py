@@ -60,19 +60,22 @@ def request(
     by: By,
     at: datetime,
     at_least: int = 0,
+    is_new: bool = False,
 ) -> Approval:
     """Ask for something that others must agree to. Call it in the transaction that made the subject or holds its lock.
 
     How many must agree, of which role and until when says the policy for the kind, the amount and the currency;
     without any, one person. Where the policy asks nobody it is done at once, and the approval says by which policy.
-    `at_least` so many people are asked whatever the policy says. Then it may come back as *failed*, with the refusal's code and message and nothing moved: look at its state.
+    Then it may come back as *failed*, with the refusal's code and message and nothing moved: look at its state.
+    `at_least` so many people are asked whatever the policy says.
 
-    The same again, while it waits, is the same approval. With other content the one before is voided.
+    The same again, while it waits, is the same approval. With other content the one before is voided. `is_new` says that
+    the subject was made in this transaction, so that nothing about it can wait and nothing is looked for.
     """
     the_kind = kinds.get(kind)
     content = canonical(the_kind.content(subject))
     with transaction.atomic():
-        standing = _waiting(kind, subject)
+        standing = None if is_new else _waiting(kind, subject)
         if standing is not None and standing.content_hash == digest(content):
             return standing
         if standing is not None:
@@ -238,17 +241,21 @@ def _locked(approval: Approval) -> tuple[Kind[Any], Any, Approval]:
 
 
 def _lock(pk: int) -> Approval:
+    found: Approval = _locking().get(pk=pk)
+    return found
+
+
+def _locking() -> Any:
     rows = Approval.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related("client", "currency", "role", "taken_by").get(pk=pk)
+    return rows.select_related("client", "currency", "role", "taken_by")
 
 
 def _waiting(kind: str, subject: Any) -> Approval | None:
-    """What waits about a subject, locked."""
-    found = Approval.objects.of_subject(kind, subject.uuid).filter(state__in=Approval.WAITING).first()
-    if found is None:
-        return None
-    row = _lock(found.pk)
-    return row if row.state in Approval.WAITING else None
+    """What waits about a subject, locked; not what was decided while its lock was waited for."""
+    found: Approval | None = (
+        _locking().filter(kind=kind, subject_id=subject.uuid, state__in=Approval.WAITING).first()
+    )
+    return found
 
 
 def _is_known(row: Approval, verb: str, content: str, *, by: By, at: datetime, key: str) -> bool:

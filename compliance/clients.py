@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from backoffice import events, hashing, mail, metrics, passwords
 from backoffice.errors import DomainError, InvalidInput, NotAllowed, NotFound
@@ -136,24 +137,45 @@ def of_user(user: User, public_id: UUID | None) -> Client:
 
     :raises NotFound: if there is none with this id, or it is somebody else's.
     """
-    rows = Client.objects.of_user(user).order_by("pk")
+    rows = Client.objects.of_user(user).annotate(acting_as=F("membership__role")).order_by("pk")
     row = (rows if public_id is None else rows.filter(uuid=public_id)).first()
     if row is None:
         raise NotFound("There is no such client.", field="client")
     return row
 
 
+def acting(user: User, public_id: UUID | None, *, owned: bool = False) -> Client:
+    """One of the clients this person acts for, as `of_user`, if they may move its money. One question.
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    :raises NotAllowed: if they may only look at its money; with `owned`, unless it is their own.
+    """
+    row = of_user(user, public_id)
+    _check(row.acting_as, owned=owned)  # type: ignore[attr-defined]
+    return row
+
+
+def with_role(rows: Any, path: str = "client") -> Any:
+    """Rows that were limited to whom a person acts for (`of_user`), each with their role for its client: no question more."""
+    return rows.annotate(acting_as=F(f"{path}__membership__role"))
+
+
+def check_role(row: Any, *, owned: bool = False) -> None:
+    """Of a row `with_role`. :raises NotAllowed: if they may only look; with `owned`, unless the client is their own."""
+    _check(row.acting_as, owned=owned)
+
+
 def check_may_act(user: User, client_id: int) -> None:
     """:raises NotAllowed: if the user may look at this client's money but not act with it."""
     role = Membership.objects.filter(user=user, client=client_id).values_list("role", flat=True).first()
+    _check(role, owned=False)
+
+
+def _check(role: str | None, *, owned: bool) -> None:
+    if owned and role != Membership.Role.OWNER:
+        raise NotAllowed("Only the owner of the account may say to whom money goes.")
     if role not in (Membership.Role.OWNER, Membership.Role.TRADER):
         raise NotAllowed("You may look at this client's money, not act with it.")
-
-
-def check_owns(user: User, client_id: int) -> None:
-    """:raises NotAllowed: if the client is not this user's own: to whom money goes is for owners alone to say."""
-    if not Membership.objects.filter(user=user, client=client_id, role=Membership.Role.OWNER).exists():
-        raise NotAllowed("Only the owner of the account may say to whom money goes.")
 
 
 def _email(value: str) -> str:

@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.db.models import Case as SqlCase
-from django.db.models import Exists, F, OuterRef, QuerySet, Subquery, Sum, When
+from django.db.models import Exists, F, OuterRef, Subquery, When
 from django.db.models.functions import Coalesce
 
-from compliance.models import Activity, Client, MonitoringRule, Movement
+from compliance.models import Activity, Client, MonitoringRule, Movement, Window
+from compliance.moved import Moved
 
 C = MonitoringRule.Condition
-DAY: Final = timedelta(hours=24)
-MONTH: Final = timedelta(days=30)
 IN_AND_OUT: Final = (Movement.DEPOSIT, Movement.WITHDRAWAL)
 
 
@@ -43,21 +42,20 @@ class Case:
         return level_since(self.client)
 
     @cached_property
+    def moved(self) -> Moved:
+        """What the client moved lately, this activity left out."""
+        return Moved(self.client, at=self.at, without=self.activity)
+
+    @property
     def turnover(self) -> Decimal:
         """What the client moved in and out within 30 days in this currency, this activity included."""
-        rows = self._others(MONTH).filter(currency=self.activity.currency_id, kind__in=IN_AND_OUT)
-        others: Decimal = rows.aggregate(total=Sum("amount"))["total"] or Decimal(0)
-        this: Decimal = self.activity.amount
-        return others + this
+        currency, this = self.activity.currency_id, self.activity.amount
+        return sum((self.moved.amount(kind, currency, Window.MONTH) for kind in IN_AND_OUT), this)
 
-    @cached_property
+    @property
     def count_of_a_day(self) -> int:
         """How often the client did this kind of thing within 24 hours, this included."""
-        return self._others(DAY).filter(kind=self.activity.kind).count() + 1
-
-    def _others(self, length: timedelta) -> QuerySet[Activity]:
-        rows = Activity.objects.filter(client=self.client, counts=True, at__gt=self.at - length)
-        return rows.exclude(pk=self.activity.pk)
+        return self.moved.times(self.activity.kind, Window.DAY) + 1
 
 
 def level_since(client: Client) -> datetime:

@@ -6,7 +6,7 @@ A block is an answer, not a refusal: the activity and its decision are stored, w
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,7 +15,6 @@ from django.db import transaction
 
 from backoffice import events
 from backoffice.errors import DomainError, InvalidInput
-from backoffice.models import Currency
 from backoffice.money import InvalidAmount
 from backoffice.registry import Port
 from backoffice.who import By
@@ -31,6 +30,7 @@ __all__ = [
     "client_changed",
     "decide",
     "decide_again",
+    "decide_new",
     "rechecks",
     "release",
 ]
@@ -78,10 +78,7 @@ def decide(asked: Asked, *, by: By, at: datetime) -> Decision:
     :raises InvalidInput: if there is no such kind of movement. :raises InvalidAmount: if the amount is not above zero.
     :raises AskedOtherwise: if the same subject was asked about as something else.
     """
-    if asked.kind not in Movement.values:
-        raise InvalidInput("There is no such movement of money.", field="kind")
-    if not asked.amount.is_finite() or asked.amount <= 0:
-        raise InvalidAmount("An amount is above zero.", field="amount")
+    _check(asked)
     with transaction.atomic():
         client = _locked(asked.client.pk)
         subject_type, subject_id = asked.subject
@@ -89,11 +86,26 @@ def decide(asked: Asked, *, by: By, at: datetime) -> Decision:
         if known is not None:
             _check_same(known, asked)
             return known.decisions.select_related("activity").latest("id")
-        activity = Activity.objects.create(
-            kind=asked.kind, client=client, currency=Currency.objects.get(pk=asked.currency), amount=asked.amount,
-            subject_type=subject_type, subject_id=subject_id, at=at, counts=False,
-        )  # fmt: skip
-        return _judge(Case(activity, client, asked.facts, at), by=by)
+        return decide_new(replace(asked, client=client), by=by, at=at)
+
+
+def decide_new(asked: Asked, *, by: By, at: datetime) -> Decision:
+    """As `decide`, about what the caller has only just made, for callers who hold the client's lock.
+
+    `asked.client` is the row they locked, and nobody was asked about the subject before: neither is looked at again.
+
+    :raises InvalidInput, InvalidAmount: as `decide`.
+    """
+    _check(asked)
+    activity = Activity(
+        kind=asked.kind, client=asked.client, currency_id=asked.currency, amount=asked.amount,
+        subject_type=asked.subject[0], subject_id=asked.subject[1], at=at,
+    )  # fmt: skip
+    case = Case(activity, asked.client, asked.facts, at)
+    outcome, reasons = _judged(case)
+    activity.counts = outcome != Outcome.BLOCK
+    activity.save(force_insert=True)
+    return _keep(case, outcome, reasons, by=by)
 
 
 def note_many(came: Sequence[Asked], *, at: datetime) -> None:
@@ -125,7 +137,14 @@ def decide_again(activity: Activity, facts: Facts, *, by: By, at: datetime) -> D
         row = Activity.objects.select_for_update(no_key=True).get(pk=activity.pk)
         if row.released_at is not None:
             raise Released("This came to nothing; there is nothing to decide about.")
-        return _judge(Case(row, client, facts, at), by=by)
+        case = Case(row, client, facts, at)
+        outcome, reasons = _judged(case)
+        row.counts = outcome != Outcome.BLOCK
+        row.save(update_fields=["counts"])
+        latest = row.decisions.order_by("-id").first()
+        if latest is not None and (latest.outcome, latest.reasons) == (outcome, reasons):
+            return latest
+        return _keep(case, outcome, reasons, by=by)
 
 
 def release(subject: tuple[str, uuid.UUID], *, by: By, at: datetime) -> Activity | None:
@@ -155,25 +174,24 @@ def client_changed(client: Client, *, by: By, at: datetime) -> None:
             ask_again(row, by, at)
 
 
-def _judge(case: Case, *, by: By) -> Decision:
-    activity = case.activity
+def _judged(case: Case) -> tuple[Outcome, list[dict[str, str]]]:
+    """The worst of what came true, and every reason."""
     reasons = [*_by_limits(case), *_by_rules(case)]
-    outcome = max(
-        (Outcome(each["outcome"]) for each in reasons), key=Decision.SEVERITY.index, default=Outcome.ALLOW
+    outcomes = (Outcome(each["outcome"]) for each in reasons)
+    return max(outcomes, key=Decision.SEVERITY.index, default=Outcome.ALLOW), reasons
+
+
+def _keep(case: Case, outcome: Outcome, reasons: list[dict[str, str]], *, by: By) -> Decision:
+    row = Decision.objects.create(
+        activity=case.activity, outcome=outcome, reasons=reasons, at=case.at, by=by.name
     )
-    activity.counts = outcome != Outcome.BLOCK
-    activity.save(update_fields=["counts"])
-    latest = activity.decisions.order_by("-id").first()
-    if latest is not None and (latest.outcome, latest.reasons) == (outcome, reasons):
-        return latest
-    row = Decision.objects.create(activity=activity, outcome=outcome, reasons=reasons, at=case.at, by=by.name)
-    _record("activity.decided", activity, by=by, at=case.at, outcome=str(outcome), codes=row.codes)
+    _record("activity.decided", case.activity, by=by, at=case.at, outcome=str(outcome), codes=row.codes)
     return row
 
 
 def _by_limits(case: Case) -> list[dict[str, str]]:
     activity = case.activity
-    rooms = limits.of(case.client, activity.kind, activity.currency_id, at=case.at, without=activity)
+    rooms = limits.of(case.client, activity.kind, activity.currency_id, at=case.at, moved=case.moved)
     return [
         _reason(LIMIT_CODE, Outcome.BLOCK, f"Over the limit: {limits.sentence(room)}", f"Your limit: {limits.sentence(room)}")
         for room in rooms
@@ -196,6 +214,13 @@ def _reason(code: str, outcome: Outcome, message: str, told: str) -> dict[str, s
 
 def _locked(client_id: int) -> Client:
     return Client.objects.select_for_update(of=("self",), no_key=True).get(pk=client_id)
+
+
+def _check(asked: Asked) -> None:
+    if asked.kind not in Movement.values:
+        raise InvalidInput("There is no such movement of money.", field="kind")
+    if not asked.amount.is_finite() or asked.amount <= 0:
+        raise InvalidAmount("An amount is above zero.", field="amount")
 
 
 def _check_same(known: Activity, asked: Asked) -> None:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import BigIntegerField, Q, Value
 
 from backoffice import events, keys
 from backoffice.errors import DomainError, InvalidInput
@@ -14,7 +13,8 @@ from backoffice.models import Currency
 from backoffice.money import parse_amount
 from backoffice.who import By
 from compliance.conditions import number
-from compliance.models import Activity, Client, Limit, LimitOverride, Movement, Window
+from compliance.models import Client, Limit, LimitOverride, Movement, Window
+from compliance.moved import Moved
 
 LONGEST = timedelta(days=366)
 
@@ -34,13 +34,16 @@ class OverrideOver(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One limit of a client: what they may move, what of it is used, and what is left. Amounts are of `currency`."""
+    """One limit of a client: what they may move, what of it is used, and what is left. Amounts are of `currency`.
+
+    `override` is the primary key of their own limit, where it takes the place of their level's.
+    """
 
     window: Window
     currency: str
     allowed: Decimal
     used: Decimal
-    override: LimitOverride | None = None
+    override: int | None = None
 
     @property
     def left(self) -> Decimal:
@@ -51,23 +54,21 @@ class Room:
         return self.used + amount <= self.allowed
 
 
-def of(
-    client: Client, kind: str, currency: str, *, at: datetime, without: Activity | None = None
-) -> list[Room]:
+def of(client: Client, kind: str, currency: str, *, at: datetime, moved: Moved | None = None) -> list[Room]:
     """The client's limits for a kind of movement in a currency, the shortest window first. Without rows: no limit.
 
     Windows roll back from `at`; what the client did later than that counts too. A client's own limit that is in force
-    takes the place of their level's. `without` leaves one activity out: the one that is asked about again.
+    takes the place of their level's. `moved`, where the caller has it, is what counts; else it is asked for. Two questions.
     """
-    return [room for _, room in _rooms(client, Q(kind=kind, currency=currency), at=at, without=without)]
+    return [room for _, room in _rooms(client, Q(kind=kind, currency=currency), at=at, moved=moved)]
 
 
 def every(client: Client, *, at: datetime) -> list[tuple[str, Room]]:
     """All limits of a client, each with its kind of movement, in the order of kinds, currencies and windows.
 
-    As `of`; three questions, however many there are.
+    As `of`; two questions, however many there are.
     """
-    return _rooms(client, Q(), at=at, without=None)
+    return _rooms(client, Q(), at=at, moved=None)
 
 
 def check(client: Client, kind: str, currency: str, amount: Decimal, *, at: datetime) -> None:
@@ -162,46 +163,28 @@ def check_may_end(row: LimitOverride, *, at: datetime) -> None:
         raise OverrideOver(f"It ended on {row.expires_at:%Y-%m-%d at %H:%M} UTC.")
 
 
-def _rooms(client: Client, which: Q, *, at: datetime, without: Activity | None) -> list[tuple[str, Room]]:
+def _rooms(client: Client, which: Q, *, at: datetime, moved: Moved | None) -> list[tuple[str, Room]]:
     """The limits of some kinds and currencies, with what is used of each."""
-    limits = Limit.objects.filter(which, kyc_level=client.kyc_level, is_active=True)
-    allowed = {(row.kind, row.currency_id, row.window): row.amount for row in limits}
-    overrides = {
-        (row.kind, row.currency_id, row.window): row
-        for row in client.limit_overrides.in_force(at).filter(which).order_by("id")
-    }
-    allowed |= {place: row.amount for place, row in overrides.items()}
-    used = _used(client, which, {window for *_, window in allowed}, at=at, without=without)
+    moved = moved or Moved(client, at=at)
     return [
-        (
-            place[0],
-            Room(
-                Window(place[2]), place[1], allowed[place], used.get(place, Decimal(0)), overrides.get(place)
-            ),
-        )
-        for place in sorted(allowed)
+        (kind, Room(window, currency, amount, moved.amount(kind, currency, window), own))
+        for (kind, currency, window), (amount, own) in sorted(_allowed(client, which, at=at).items())
     ]
 
 
-def _used(
-    client: Client, which: Q, windows: set[int], *, at: datetime, without: Activity | None
-) -> dict[tuple[str, str, int], Decimal]:
-    """What counts by kind, currency and window, in one question; nothing has been used of what is allowed at once."""
-    rolling = sorted(windows - {0})
-    if not rolling:
-        return {}
-    rows = Activity.objects.filter(
-        which, client=client, counts=True, at__gt=at - timedelta(hours=max(rolling))
-    )
-    if without is not None:
-        rows = rows.exclude(pk=without.pk)
-    sums: Any = rows.values("kind", "currency").annotate(
-        **{f"w{hours}": Sum("amount", filter=Q(at__gt=at - timedelta(hours=hours))) for hours in rolling}
-    )
+def _allowed(
+    client: Client, which: Q, *, at: datetime
+) -> dict[tuple[str, str, Window], tuple[Decimal, int | None]]:
+    """What may be moved by kind, currency and window, and by which limit of the client's own, if by one. One question."""
+    columns = ("kind", "currency_id", "window", "amount")
+    none = Value(None, output_field=BigIntegerField())
+    levels = Limit.objects.filter(which, kyc_level=client.kyc_level, is_active=True)
+    own = LimitOverride.objects.filter(which, client=client).in_force(at)
+    rows = levels.values_list(*columns, none).union(own.values_list(*columns, "pk"), all=True)
+    # Of what is the client's own the latest counts; what is their level's comes before any of it.
     return {
-        (found["kind"], found["currency"], hours): found[f"w{hours}"] or Decimal(0)
-        for found in sums
-        for hours in rolling
+        (kind, currency, Window(window)): (amount, pk)
+        for kind, currency, window, amount, pk in sorted(rows, key=lambda row: row[4] or 0)
     }
 
 

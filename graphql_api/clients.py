@@ -12,3 +12,11 @@ def client_of(user: User, given: str | None) -> Client:
     :raises NotFound: if there is none with this id, or it is somebody else's.
     """
     return clients.of_user(user, id_of(given) if given is not None else None)
+
+
+def acting_client(user: User, given: str | None, *, owned: bool = False) -> Client:
+    """The same, if they may move its money; with `owned`, if it is their own. One question.
+
+    :raises NotFound: as `client_of`. :raises NotAllowed: if they may not.
+    """
+    return clients.acting(user, id_of(given) if given is not None else None, owned=owned)

@@ -14,7 +14,7 @@ from compliance import clients
 from compliance.models import Client
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
-from graphql_api.clients import client_of
+from graphql_api.clients import acting_client, client_of
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
 from ledger import coins, deposits
@@ -193,8 +193,14 @@ class Deposit:
             created_at=row.created_at,
             expires_at=row.expires_at if row.is_open else None,
             completed_at=row.completed_at,
-            claw_backs=[ClawBack.of(one) for one in sorted(row.claw_backs.all(), key=lambda one: one.pk)],
+            claw_backs=_claw_backs(row),
         )
+
+
+def _claw_backs(row: db.Deposit) -> list[ClawBack]:
+    """None are asked for where nothing came that could go back."""
+    rows = row.claw_backs.all() if row.received is not None else ()
+    return [ClawBack.of(one) for one in sorted(rows, key=lambda one: one.pk)]
 
 
 @strawberry.type
@@ -212,10 +218,9 @@ class DepositAnswer:
     def of(
         row: db.Deposit, *, collect: collecting.Collect | None = None, given: db.DepositAddress | None = None
     ) -> "DepositAnswer":
-        wallet = db.Account.objects.get(pk=row.wallet_id)
         return DepositAnswer(
             deposit=Deposit.of(row),
-            wallet=Wallet.of(wallet),
+            wallet=Wallet.of(row.wallet),
             instructions=PaymentInstructions.of(row, given),
             collect=Collect.of(collect),
         )
@@ -295,8 +300,7 @@ class Mutation:
     @problem_as_answer
     def create_deposit(self, info: Info, input: CreateDepositInput) -> CreateDepositResult:
         user = user_of(info)
-        owner = client_of(user, input.client)
-        clients.check_may_act(user, owner.pk)
+        owner = acting_client(user, input.client)
         limits.take_all(info, ("deposit", str(owner.pk)))
         if input.method in (PaymentMethod.CARD, PaymentMethod.PAYPAL):
             return _by_collector(user, owner, input)
@@ -318,7 +322,7 @@ class Mutation:
     def cancel_deposit(self, info: Info, id: strawberry.ID) -> CancelDepositResult:
         user = user_of(info)
         row = deposits.of_user(user, id_of(id))
-        clients.check_may_act(user, row.client_id)
+        clients.check_role(row)
         return DepositAnswer.of(deposits.cancel(row, by=By.user(user), at=timezone.now()))
 
 

@@ -8,13 +8,11 @@ from django.utils import timezone
 from strawberry.types import Info
 
 from backoffice.errors import InvalidInput
-from backoffice.models import User
 from backoffice.who import By
 from compliance import clients
-from compliance.models import Client
 from graphql_api import limits
 from graphql_api.brokerage import id_of
-from graphql_api.clients import client_of
+from graphql_api.clients import acting_client, client_of
 from graphql_api.payments import Wallet
 from graphql_api.types import Money, Problem, price
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
@@ -133,7 +131,8 @@ class Mutation:
     @problem_as_answer
     def quote_transfer(self, info: Info, input: QuoteTransferInput) -> QuoteTransferResult:
         user = user_of(info)
-        owner = _acting(info, user, input.client, "quote")
+        owner = acting_client(user, input.client)
+        limits.take_all(info, ("quote", str(owner.pk)))
         row = quotes.quote(
             owner, given=input.from_currency, got=input.to_currency, amount=input.amount, by=By.user(user), at=timezone.now()
         )  # fmt: skip
@@ -150,22 +149,14 @@ class Mutation:
             raise InvalidInput("Give a quote; or a code, a currency and an amount.", field="quote")
         if input.quote is not None:
             found = quotes.of_user(user, id_of(input.quote))
-            clients.check_may_act(user, found.client_id)
+            clients.check_role(found)
             limits.take_all(info, ("transfer", str(found.client_id)))
             row = transfers.exchange(found, by=By.user(user), at=timezone.now(), key=input.key)
         else:
-            owner = _acting(info, user, input.client, "transfer")
-            clients.check_owns(user, owner.pk)
+            owner = acting_client(user, input.client, owned=True)
+            limits.take_all(info, ("transfer", str(owner.pk)))
             row = transfers.send(
                 owner, to=input.to or "", currency=input.currency or "", amount=input.amount or "", by=By.user(user),
                 at=timezone.now(), key=input.key,
             )  # fmt: skip
         return TransferAnswer.of(row)
-
-
-def _acting(info: Info, user: User, given: strawberry.ID | None, limit: str) -> Client:
-    """One of the caller's clients that they may act for; counts a try."""
-    owner = client_of(user, given)
-    clients.check_may_act(user, owner.pk)
-    limits.take_all(info, (limit, str(owner.pk)))
-    return owner

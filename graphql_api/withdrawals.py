@@ -10,9 +10,10 @@ from strawberry.types import Info
 from backoffice.models import User
 from backoffice.who import By
 from compliance import clients
+from compliance.models import Client
 from graphql_api import connections, limits
 from graphql_api.brokerage import id_of
-from graphql_api.clients import client_of
+from graphql_api.clients import acting_client
 from graphql_api.payments import PaymentMethod, Wallet
 from graphql_api.types import Money, Problem
 from graphql_api.viewer import problem_as_answer, problem_as_error, user_of
@@ -45,10 +46,10 @@ class Beneficiary:
     is_removed: bool
 
     @staticmethod
-    def of(row: db.Beneficiary) -> "Beneficiary":
+    def of(row: db.Beneficiary, client: Client | None = None) -> "Beneficiary":
         return Beneficiary(
             id=strawberry.ID(str(row.uuid)),
-            client_id=strawberry.ID(str(row.client.uuid)),
+            client_id=strawberry.ID(str((client or row.client).uuid)),
             method=PaymentMethod(row.method),
             currency=row.currency_id,
             holder=row.holder,
@@ -81,7 +82,7 @@ class Withdrawal:
             id=strawberry.ID(str(row.uuid)),
             client_id=strawberry.ID(str(row.client.uuid)),
             reference=row.reference,
-            beneficiary=Beneficiary.of(row.beneficiary),
+            beneficiary=Beneficiary.of(row.beneficiary, row.client),
             amount=Money.of(row.amount, row.currency_id),
             fee=Money.of(row.fee, row.currency_id),
             state=WithdrawalState(row.state),
@@ -104,9 +105,7 @@ class WithdrawalAnswer:
 
     @staticmethod
     def of(row: db.Withdrawal) -> "WithdrawalAnswer":
-        return WithdrawalAnswer(
-            withdrawal=Withdrawal.of(row), wallet=Wallet.of(db.Account.objects.get(pk=row.wallet_id))
-        )
+        return WithdrawalAnswer(withdrawal=Withdrawal.of(row), wallet=Wallet.of(row.wallet))
 
 
 @strawberry.input
@@ -191,8 +190,7 @@ class Mutation:
     @problem_as_answer
     def add_beneficiary(self, info: Info, input: BeneficiaryInput) -> AddBeneficiaryResult:
         user = user_of(info)
-        owner = client_of(user, input.client)
-        clients.check_owns(user, owner.pk)
+        owner = acting_client(user, input.client, owned=True)
         limits.take_all(info, ("beneficiary", str(owner.pk)))
         row = beneficiaries.add(
             owner, method=input.method.value, currency=input.currency, holder=input.holder, number=input.number,
@@ -207,7 +205,7 @@ class Mutation:
     def remove_beneficiary(self, info: Info, id: strawberry.ID) -> RemoveBeneficiaryResult:
         user = user_of(info)
         row = beneficiaries.of_user(user, id_of(id), field="id")
-        clients.check_owns(user, row.client_id)
+        clients.check_role(row, owned=True)
         return BeneficiaryAnswer(
             beneficiary=Beneficiary.of(beneficiaries.remove(row, by=By.user(user), at=timezone.now()))
         )
@@ -220,7 +218,7 @@ class Mutation:
     def request_withdrawal(self, info: Info, input: WithdrawalInput) -> RequestWithdrawalResult:
         user = user_of(info)
         to = beneficiaries.of_user(user, id_of(input.beneficiary))
-        clients.check_owns(user, to.client_id)
+        clients.check_role(to, owned=True)
         limits.take_all(info, ("withdrawal", str(to.client_id)))
         row = withdrawals.request(to, amount=input.amount, by=By.user(user), at=timezone.now(), key=input.key)
         return WithdrawalAnswer.of(row)
@@ -232,12 +230,12 @@ class Mutation:
     def cancel_withdrawal(self, info: Info, id: strawberry.ID) -> CancelWithdrawalResult:
         user = user_of(info)
         row = withdrawals.of_user(user, id_of(id))
-        clients.check_may_act(user, row.client_id)
+        clients.check_role(row)
         return WithdrawalAnswer.of(withdrawals.cancel(row, by=By.user(user), at=timezone.now()))
 
 
 def _withdrawals(user: User) -> WithdrawalQuerySet:
-    return db.Withdrawal.objects.of_user(user).select_related("client", "beneficiary__client")
+    return db.Withdrawal.objects.of_user(user).select_related("client", "beneficiary")
 
 
 def _filtered(rows: WithdrawalQuerySet, given: WithdrawalFilter) -> WithdrawalQuerySet:

@@ -2,14 +2,17 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Final, Literal
 
 from django.db import connection, transaction
-from django.db.models import Case, DecimalField, F, Sum, When
+from django.db.models import Case, DecimalField, F, Q, Sum, When
 from django.db.models.functions import Now
 
 from backoffice import events
@@ -32,6 +35,51 @@ SELECT a.posted - coalesce((
 FROM ledger_account a WHERE a.id = %s"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What an account is for and what it is like: which one it is, and how it is opened where it is not there yet."""
+
+    book: Book | str
+    currency: str
+    kind: Account.Kind | str
+    purpose: str
+    owner: Owner = None
+    client_id: uuid.UUID | None = None
+    shard: int = 0
+    guarded: bool = True
+
+    @property
+    def identity(self) -> tuple[str, str, str, str, uuid.UUID | None, int]:
+        owner_type, owner_id = self.owner or ("", None)
+        return str(self.book), self.currency, self.purpose, owner_type, owner_id, self.shard
+
+
+def open_all(purposes: Sequence[Purpose], *, at: datetime | None = None) -> list[Account]:
+    """The accounts for some purposes, in their order, each opened at zero if it is not there yet. One question for all.
+
+    Called twice, or by two at once, it answers with the same accounts. What an account is never changes afterwards. What
+    is opened is opened at `at`; without, at the database's present time. Balances are as when they were read.
+
+    :raises AccountDiffers: if one exists as another kind, guarded otherwise, or for another client.
+    """
+    found = _found(purposes)
+    _check(purposes, found)
+    # In one order, whoever opens them: two at once that open the same ones wait for each other, never in a circle.
+    missing = sorted(
+        (one for one in purposes if one.identity not in found), key=lambda one: str(one.identity)
+    )
+    if missing:
+        rows = [
+            Account(**dict(zip(_IDENTITY, one.identity, strict=True)), kind=str(one.kind), client_id=one.client_id,
+                    guarded=one.guarded, opened_at=at or Now())
+            for one in missing
+        ]  # fmt: skip
+        Account.objects.bulk_create(rows, ignore_conflicts=True)  # somebody else's row is as good as ours
+        found |= _found(missing)
+        _check(missing, found)
+    return [found[one.identity] for one in purposes]
+
+
 def open_account(
     *,
     book: Book | str,
@@ -44,60 +92,56 @@ def open_account(
     guarded: bool = True,
     at: datetime,
 ) -> Account:
-    """The account for a purpose of an owner (None: the house), opened at zero if it is not there yet.
-
-    Called twice, or by two at once, it answers with the same account. What an account is never changes afterwards.
+    """The one account for a purpose of an owner (None: the house), as `open_all`.
 
     :raises AccountDiffers: if it exists as another kind, guarded otherwise, or for another client.
     """
-    owner_type, owner_id = owner or ("", None)
-    identity = {
-        "book": str(book),
-        "currency_id": currency,
-        "purpose": purpose,
-        "owner_type": owner_type,
-        "owner_id": owner_id,
-        "shard": shard,
-    }
-    account = Account.objects.filter(**identity).first()
-    if account is None:
-        row = Account(**identity, kind=str(kind), client_id=client_id, guarded=guarded, opened_at=at)
-        Account.objects.bulk_create([row], ignore_conflicts=True)  # somebody else's row is as good as ours
-        account = Account.objects.get(**identity)
-    if (account.kind, account.guarded, account.client_id) != (str(kind), guarded, client_id):
-        raise AccountDiffers("This account exists already, and is of another kind or another client's.")
-    return account
+    one = Purpose(
+        book=book, currency=currency, kind=kind, purpose=purpose, owner=owner, client_id=client_id, shard=shard,
+        guarded=guarded,
+    )  # fmt: skip
+    return open_all([one], at=at)[0]
+
+
+def of_house(
+    book: Book | str, currency: str, purpose: str, kind: Account.Kind | str, shard_key: object = None
+) -> Purpose:
+    """The purpose of an account of the house's own, unguarded; of a busy one the shard that `shard_key` falls on."""
+    shard = 0
+    if shard_key is not None:
+        digest = hashlib.sha256(str(shard_key).encode()).digest()
+        shard = int.from_bytes(digest[:4]) % SHARDS.get(purpose, 1)
+    return Purpose(book=book, currency=currency, kind=kind, purpose=purpose, shard=shard, guarded=False)
 
 
 def house(
     book: Book | str, currency: str, purpose: str, kind: Account.Kind | str, shard_key: object = None
 ) -> Account:
-    """The house's own account for a purpose, unguarded; of a busy one the shard that `shard_key` falls on.
-
-    Opened when first asked for, at the database's present time. The row may be some seconds old only in that its
-    balances are read when it is fetched; what it is never changes.
+    """The house's own account for a purpose (`of_house`), opened when first asked for.
 
     :raises AccountDiffers: if it exists as another kind.
     """
-    shard = 0
-    if shard_key is not None:
-        digest = hashlib.sha256(str(shard_key).encode()).digest()
-        shard = int.from_bytes(digest[:4]) % SHARDS.get(purpose, 1)
-    identity = {
-        "book": str(book),
-        "currency_id": currency,
-        "purpose": purpose,
-        "owner_type": "",
-        "shard": shard,
-    }
-    account = Account.objects.filter(**identity, owner_id=None).first()
-    if account is None:
-        row = Account(**identity, kind=str(kind), guarded=False, opened_at=Now())
-        Account.objects.bulk_create([row], ignore_conflicts=True)
-        account = Account.objects.get(**identity, owner_id=None)
-    if account.kind != str(kind):
-        raise AccountDiffers("This house account exists already and is of another kind.")
-    return account
+    return open_all([of_house(book, currency, purpose, kind, shard_key)])[0]
+
+
+_IDENTITY: Final = ("book", "currency_id", "purpose", "owner_type", "owner_id", "shard")
+
+
+_Found = dict[tuple[object, ...], Account]
+
+
+def _check(purposes: Sequence[Purpose], found: _Found) -> None:
+    for one in purposes:
+        row = found.get(one.identity)
+        is_like = (str(one.kind), one.guarded, one.client_id)
+        if row is not None and (row.kind, row.guarded, row.client_id) != is_like:
+            raise AccountDiffers("This account exists already, and is of another kind or another client's.")
+
+
+def _found(purposes: Sequence[Purpose]) -> _Found:
+    which = [Q(**dict(zip(_IDENTITY, one.identity, strict=True))) for one in purposes]
+    rows = Account.objects.filter(reduce(or_, which))
+    return {tuple(getattr(row, name) for name in _IDENTITY): row for row in rows}
 
 
 def close(account: Account, *, by: By, at: datetime) -> Account:

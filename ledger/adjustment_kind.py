@@ -1,10 +1,10 @@
 """Adjustments in the approval engine: always somebody else than their maker agrees."""
 
-import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -26,14 +26,7 @@ class AdjustmentKind(Kind[Adjustment]):
     label = "Adjustment"
     permission = "ledger.approve_adjustment"
     model = Adjustment
-
-    def subject_of(self, approval: Approval, *, lock: bool = False) -> Adjustment:
-        pk = Adjustment.objects.values_list("pk", flat=True).get(uuid=approval.subject_id)
-        found: Adjustment = adjustments.locked(pk) if lock else adjustments.whole().get(pk=pk)
-        return found
-
-    def subjects_of(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Adjustment]:
-        return {row.uuid: row for row in adjustments.whole().filter(uuid__in=list(ids))}
+    related = adjustments.RELATED
 
     def title(self, subject: Adjustment) -> str:
         amount = f"{subject.amount:,.{subject.currency.exponent}f} {subject.currency_id}"
@@ -64,17 +57,21 @@ class AdjustmentKind(Kind[Adjustment]):
 
         return preview_of(lambda: adjustments.post(subject, by=By.system("preview"), at=timezone.now()))
 
+    def known(self, rows: Any) -> Any:
+        """How many the client was given before."""
+        mine = Adjustment.objects.filter(client=OuterRef("client"), state=State.APPLIED)
+        many = mine.order_by().values("client").annotate(many=Count("pk")).values("many")
+        return rows.annotate(applied_before=Subquery(many))
+
     def facts(self, subjects: Iterable[Adjustment]) -> dict[Adjustment, list[str]]:
-        """The reason, and how many a client was given before. One question for all of them."""
-        rows = list(subjects)
-        counts = dict(
-            Adjustment.objects.filter(client__in={row.client_id for row in rows}, state=State.APPLIED)
-            .values_list("client").annotate(many=Count("pk"))
-        )  # fmt: skip
-        return {
-            row: [row.reason] + ([f"{counts[row.client_id]} before"] if counts.get(row.client_id) else [])
-            for row in rows
-        }
+        """The reason, and how many a client was given before. It comes with the rows: no question more."""
+        return {row: list(_facts(row)) for row in subjects}
 
     def url(self, subject: Adjustment) -> str:
         return reverse("admin:ledger_adjustment_change", args=[subject.pk])
+
+
+def _facts(row: Any) -> Iterable[str]:
+    yield row.reason
+    if row.applied_before:
+        yield f"{row.applied_before} before"

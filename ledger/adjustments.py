@@ -22,6 +22,8 @@ from ledger.models import Account, Adjustment, AdjustmentCategory, Book
 State = Adjustment.State
 Direction = Adjustment.Direction
 SUBJECT: Final = "adjustment"
+# What verbs and pages read beside an adjustment.
+RELATED: Final = ("client", "wallet", "currency", "category", "reverses__entry", "approval")
 
 
 class CategoryNotFit(DomainError):
@@ -186,9 +188,7 @@ def locked(pk: int) -> Adjustment:
 
 def whole() -> Any:
     """Adjustments with what their verbs and pages read."""
-    return Adjustment.objects.select_related(
-        "client", "wallet", "currency", "category", "reverses__entry", "approval"
-    )
+    return Adjustment.objects.select_related(*RELATED)
 
 
 def _ask(row: Adjustment, *, by: By, at: datetime, key: str) -> Adjustment:

@@ -16,6 +16,7 @@ from backoffice.errors import DomainError, InvalidInput, KeyReused, NotFound
 from backoffice.models import User
 from backoffice.secrets import fingerprint
 from backoffice.who import By
+from compliance import clients
 from compliance.models import Client
 from ledger import crypto_addresses
 from ledger.content import content_hash
@@ -117,11 +118,16 @@ def remove(beneficiary: Beneficiary, *, by: By, at: datetime, reason: str = "") 
 
 
 def of_user(user: User, public_id: UUID, *, field: str = "beneficiary") -> Beneficiary:
-    """One of this user's beneficiaries. :raises NotFound: if there is none with this id, or it is somebody else's."""
+    """One of this user's beneficiaries, with their role (`clients.check_role`).
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    """
+    rows = Beneficiary.objects.of_user(user).select_related("client", "currency")
     try:
-        return Beneficiary.objects.of_user(user).select_related("client", "currency").get(uuid=public_id)
+        found: Beneficiary = clients.with_role(rows).get(uuid=public_id)
     except Beneficiary.DoesNotExist:
         raise NotFound("There is no such beneficiary.", field=field) from None
+    return found
 
 
 def _bank(row: Beneficiary, number: str, bic: str) -> None:

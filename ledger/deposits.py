@@ -17,7 +17,7 @@ from backoffice.errors import DomainError, InvalidInput, KeyReused, MoveNotAllow
 from backoffice.models import Currency, User
 from backoffice.money import parse_amount
 from backoffice.who import By
-from compliance import decisions, limits
+from compliance import clients, decisions, limits
 from compliance.decisions import Asked
 from compliance.models import Client, Movement
 from ledger import accounts, fees, journal, references
@@ -275,13 +275,16 @@ def record_completed(
 
 
 def of_user(user: User, public_id: UUID) -> Deposit:
-    """One of this user's deposits. :raises NotFound: if there is none with this id, or it is somebody else's."""
+    """One of this user's deposits, with their role (`clients.check_role`).
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    """
+    rows = Deposit.objects.of_user(user).select_related("client", "wallet", "currency")
     try:
-        return (
-            Deposit.objects.of_user(user).select_related("client", "wallet", "currency").get(uuid=public_id)
-        )
+        found: Deposit = clients.with_role(rows).get(uuid=public_id)
     except Deposit.DoesNotExist:
         raise NotFound("There is no such deposit.", field="id") from None
+    return found
 
 
 def pays_into(currency: str) -> BankAccount | None:

@@ -12,6 +12,7 @@ from backoffice.errors import DomainError, InvalidInput, NotFound
 from backoffice.models import Currency, User
 from backoffice.money import parse_amount
 from backoffice.who import By
+from compliance import clients
 from compliance.models import Client
 from ledger import exchange, rates
 from ledger.models import Quote, Spread
@@ -75,9 +76,13 @@ def spread_of(given: str, got: str) -> Spread | None:
 
 
 def of_user(user: User, public_id: UUID) -> Quote:
-    """One of this user's quotes. :raises NotFound: if there is none with this id, or it is somebody else's."""
+    """One of this user's quotes, with their role (`clients.check_role`).
+
+    :raises NotFound: if there is none with this id, or it is somebody else's.
+    """
+    rows = Quote.objects.of_user(user).select_related("client", "given_currency", "got_currency")
     try:
-        rows = Quote.objects.of_user(user).select_related("client", "given_currency", "got_currency")
-        return rows.get(uuid=public_id)
+        found: Quote = clients.with_role(rows).get(uuid=public_id)
     except Quote.DoesNotExist:
         raise NotFound("There is no such quote.", field="quote") from None
+    return found

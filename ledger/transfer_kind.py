@@ -1,10 +1,10 @@
 """Transfers in the approval engine: what is agreed to, what an approver should know, and what follows."""
 
-import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -27,13 +27,7 @@ class TransferKind(Kind[Transfer]):
     label = "Transfer"
     permission = "ledger.approve_transfer"
     model = Transfer
-
-    def subject_of(self, approval: Approval, *, lock: bool = False) -> Transfer:
-        pk = Transfer.objects.values_list("pk", flat=True).get(uuid=approval.subject_id)
-        return transfers.locked(pk) if lock else transfers.of_pk(pk)
-
-    def subjects_of(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Transfer]:
-        return {row.uuid: row for row in transfers.whole().filter(uuid__in=list(ids))}
+    related = transfers.RELATED
 
     def title(self, subject: Transfer) -> str:
         given = f"{subject.given:,.{subject.given_currency.exponent}f} {subject.given_currency_id}"
@@ -67,24 +61,26 @@ class TransferKind(Kind[Transfer]):
 
         return preview([transfers.draft_of(subject, at=subject.requested_at)])
 
+    def known(self, rows: Any) -> Any:
+        """How often the client sent money to the other before."""
+        sent = Transfer.objects.filter(
+            client=OuterRef("client"), to_client=OuterRef("to_client"), state=State.DONE
+        )
+        many = sent.order_by().values("client").annotate(many=Count("pk")).values("many")
+        return rows.annotate(sent_before=Subquery(many))
+
     def facts(self, subjects: Iterable[Transfer]) -> dict[Transfer, list[str]]:
-        """One question for all of them."""
-        rows = list(subjects)
-        before = {
-            (found["client"], found["to_client"]): found["many"]
-            for found in Transfer.objects.filter(client__in={row.client_id for row in rows})
-            .values("client", "to_client").annotate(many=Count("pk", filter=Q(state=State.DONE)))
-        }  # fmt: skip
-        return {row: list(_facts(row, before.get((row.client_id, row.to_client_id), 0))) for row in rows}
+        """All of it comes with the rows: no question more."""
+        return {row: list(_facts(row)) for row in subjects}
 
     def url(self, subject: Transfer) -> str:
         return reverse("admin:ledger_transfer_change", args=[subject.pk])
 
 
-def _facts(row: Transfer, before: int) -> Iterable[str]:
+def _facts(row: Any) -> Iterable[str]:
     if row.is_exchange:
         yield "at the rate of the quote"
-    elif not before:
+    elif not row.sent_before:
         yield "first to this client"
     if row.client.kyc_level == 0:
         yield "no KYC"

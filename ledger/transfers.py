@@ -21,12 +21,17 @@ from compliance import approvals, decisions
 from compliance.decisions import Asked
 from compliance.models import Approval, Client, Movement
 from ledger import accounts, holds, journal, references, transfer_codes
+from ledger.accounts import Purpose
 from ledger.content import content_hash
 from ledger.models import Account, Book, Quote, Transfer
-from ledger.wallets import wallet
+from ledger.wallets import purpose
 
 State = Transfer.State
 SUBJECT: Final = "transfer"
+# What verbs and pages read beside a transfer.
+RELATED: Final = (
+    "client", "to_client", "from_wallet", "to_wallet", "given_currency", "got_currency", "quote", "hold", "decision",
+)  # fmt: skip
 
 
 class QuoteExpired(DomainError):
@@ -45,10 +50,10 @@ class QuoteUsed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is asked for, before compliance has said anything."""
+    """What is asked for, before compliance has said anything. `to` is the other client's code; empty: one's own wallet."""
 
     client: Client
-    to_client: Client
+    to: str
     given: tuple[Decimal, Currency]
     got: tuple[Decimal, Currency]
     quote: Quote | None = None
@@ -66,7 +71,7 @@ def exchange(quote: Quote, *, by: By, at: datetime, key: str) -> Transfer:
     :raises InsufficientFunds: if less is available. :raises KeyReused: if the key was used for something else.
     """
     given = (quote.given, quote.given_currency)
-    wanted = _Wanted(quote.client, quote.client, given, (quote.got, quote.got_currency), quote)
+    wanted = _Wanted(quote.client, "", given, (quote.got, quote.got_currency), quote)
     return _ask(wanted, content_hash("exchange", str(quote.uuid)), by=by, at=at, key=key)
 
 
@@ -89,10 +94,7 @@ def send(
     if value <= 0:
         raise InvalidInput("The amount is above zero.", field="amount")
     content = content_hash("send", transfer_codes.tidied(to), currency, f"{value:f}")
-    keys.check(key)
-    if (first := _first(client, key, content)) is not None:
-        return first
-    wanted = _Wanted(client, transfer_codes.find(to, sender=client), (value, unit), (value, unit))
+    wanted = _Wanted(client, to, (value, unit), (value, unit))
     return _ask(wanted, content, by=by, at=at, key=key)
 
 
@@ -101,7 +103,7 @@ def cancel(transfer: Transfer, *, by: By, at: datetime, reason: str) -> Transfer
 
     :raises MoveNotAllowed: if it is over.
     """
-    with transaction.atomic():
+    with transaction.atomic(), events.together():
         row = locked(transfer.pk)
         if row.state == State.CANCELLED:
             return row
@@ -134,10 +136,12 @@ def draft_of(row: Transfer, *, at: datetime) -> journal.Draft:
     we keep is a line of its own. What is held for it is captured."""
     lines = [journal.debit(row.from_wallet_id, row.given)]
     if row.quote is not None:
-        lines.append(journal.credit(position(row.given_currency_id), row.given))
-        lines.append(journal.debit(position(row.got_currency_id), row.got + row.quote.spread))
+        given, got = row.given_currency_id, row.got_currency_id
+        took, gave, kept = accounts.open_all([_position(given), _position(got), _spread(got)])
+        lines.append(journal.credit(took, row.given))
+        lines.append(journal.debit(gave, row.got + row.quote.spread))
         if row.quote.spread:
-            lines.append(journal.credit(spread_account(row.got_currency_id), row.quote.spread))
+            lines.append(journal.credit(kept, row.quote.spread))
     lines.append(journal.credit(row.to_wallet_id, row.got))
     return journal.Draft(
         kind="exchange" if row.is_exchange else "transfer", lines=lines, at=at, key=f"transfer:{row.uuid}:done",
@@ -152,12 +156,12 @@ def position(currency: str) -> Account:
     Equity: each currency's balance sheet stays whole, and neither assets nor debts grow by money that only changed
     currency.
     """
-    return accounts.house(Book.REAL, currency, "exchange", Account.Kind.EQUITY)
+    return accounts.open_all([_position(currency)])[0]
 
 
 def spread_account(currency: str) -> Account:
     """What exchanges bring us."""
-    return accounts.house(Book.REAL, currency, "exchange_spread", Account.Kind.INCOME)
+    return accounts.open_all([_spread(currency)])[0]
 
 
 def check_may_move(transfer: Transfer, state: str) -> None:
@@ -174,38 +178,30 @@ def locked(pk: int) -> Transfer:
 
 def whole() -> Any:
     """Transfers with what their verbs and pages read."""
-    known = (
-        "client",
-        "to_client",
-        "from_wallet",
-        "to_wallet",
-        "given_currency",
-        "got_currency",
-        "quote",
-        "hold",
-        "decision",
-    )
-    return Transfer.objects.select_related(*known)
+    return Transfer.objects.select_related(*RELATED)
 
 
 def _ask(wanted: _Wanted, content: str, *, by: By, at: datetime, key: str) -> Transfer:
     """Decide and do, under the client's lock: the second of two at once finds the key, the quote and the room taken."""
     keys.check(key)
-    with transaction.atomic():
+    with transaction.atomic(), events.together():
         client = Client.objects.select_for_update(of=("self",), no_key=True).get(pk=wanted.client.pk)
         if (first := _first(client, key, content)) is not None:
             return first
         if wanted.quote is not None:
             _check_quote(wanted.quote, at)
+        to_client = transfer_codes.find(wanted.to, sender=client) if wanted.quote is None else client
         (given, given_in), (got, got_in) = wanted.given, wanted.got
+        leaves, reaches = accounts.open_all(
+            [purpose(client.uuid, given_in.code), purpose(to_client.uuid, got_in.code)], at=at
+        )
         row = Transfer(
-            uuid=uuid7(), client=client, to_client=wanted.to_client,
-            from_wallet=wallet(client.uuid, given_in.code, at=at), to_wallet=wallet(wanted.to_client.uuid, got_in.code, at=at),
-            given=given, given_currency=given_in, got=got, got_currency=got_in, quote=wanted.quote,
+            uuid=uuid7(), client=client, to_client=to_client, from_wallet=leaves, to_wallet=reaches, given=given,
+            given_currency=given_in, got=got, got_currency=got_in, quote=wanted.quote,
             reference=references.unused(Transfer), key=key, content_hash=content, requested_at=at, changed_at=at,
         )  # fmt: skip
         asked = Asked(Movement.TRANSFER, client, given_in.code, given, (SUBJECT, row.uuid))
-        row.decision = decisions.decide(asked, by=by, at=at)
+        row.decision = decisions.decide_new(asked, by=by, at=at)
         row.told = row.decision.told[:300]
         row.problem = " ".join(reason["message"] for reason in row.decision.reasons)[:300]
         _begin(row, by=by, at=at, key=key)
@@ -232,11 +228,20 @@ def _begin(row: Transfer, *, by: By, at: datetime, key: str) -> None:
         _tell_recipient(row, by=by, at=at)
     if row.state == State.WAITING:
         approvals.request(
-            SUBJECT, row, amount=row.given, currency=row.given_currency_id, client=row.client, at_least=1, by=by, at=at
+            SUBJECT, row, amount=row.given, currency=row.given_currency_id, client=row.client, at_least=1, by=by, at=at,
+            is_new=True,
         )  # fmt: skip
 
 
 _EVENTS: Final = {State.DONE: "done", State.WAITING: "requested", State.BLOCKED: "blocked"}
+
+
+def _position(currency: str) -> Purpose:
+    return accounts.of_house(Book.REAL, currency, "exchange", Account.Kind.EQUITY)
+
+
+def _spread(currency: str) -> Purpose:
+    return accounts.of_house(Book.REAL, currency, "exchange_spread", Account.Kind.INCOME)
 
 
 def _post(row: Transfer, *, by: By, at: datetime) -> None:

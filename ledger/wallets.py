@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ledger import accounts
+from ledger.accounts import Purpose
 from ledger.models import Account, Book
 
 
@@ -14,12 +15,12 @@ def wallet(client_id: UUID, currency: str, *, at: datetime) -> Account:
 
     :raises AccountDiffers: if it exists as another kind, which nothing of ours makes it.
     """
-    return accounts.open_account(
-        book=Book.REAL,
-        currency=currency,
-        kind=Account.Kind.LIABILITY,
-        purpose="wallet",
-        owner=("client", client_id),
+    return accounts.open_all([purpose(client_id, currency)], at=at)[0]
+
+
+def purpose(client_id: UUID, currency: str) -> Purpose:
+    """What that account is, for whoever opens it with others (`accounts.open_all`)."""
+    return Purpose(
+        book=Book.REAL, currency=currency, kind=Account.Kind.LIABILITY, purpose="wallet", owner=("client", client_id),
         client_id=client_id,
-        at=at,
-    )
+    )  # fmt: skip

@@ -27,11 +27,7 @@ class WithdrawalKind(Kind[Withdrawal]):
     label = "Withdrawal"
     permission = "ledger.approve_withdrawal"
     model = Withdrawal
-    related = ("client", "beneficiary", "currency")
-
-    def subject_of(self, approval: Approval, *, lock: bool = False) -> Withdrawal:
-        row = super().subject_of(approval)
-        return withdrawals.locked(row.pk) if lock else row
+    related = withdrawals.RELATED
 
     def title(self, subject: Withdrawal) -> str:
         digits = subject.currency.exponent

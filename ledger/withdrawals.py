@@ -17,7 +17,7 @@ from backoffice.errors import DomainError, InvalidInput, KeyReused, MoveNotAllow
 from backoffice.models import User
 from backoffice.money import parse_amount
 from backoffice.who import By
-from compliance import approvals, decisions
+from compliance import approvals, clients, decisions
 from compliance.decisions import Asked, Facts
 from compliance.models import Approval, Client, Decision, Movement
 from ledger import clawbacks, debts, deposits, fees, holds, payment_states, references
@@ -29,6 +29,8 @@ from ledger.wallets import wallet
 State = Withdrawal.State
 SUBJECT: Final = "withdrawal"
 BY: Final = By.system("withdrawals")
+# What verbs and pages read beside a withdrawal.
+RELATED: Final = ("client", "wallet", "currency", "beneficiary", "hold", "decision__activity")
 
 
 class TooSmall(DomainError):
@@ -65,14 +67,12 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
     if value <= 0:
         raise InvalidInput("The amount is above zero.", field="amount")
     content = content_hash("withdrawal", str(beneficiary.uuid), f"{value:f}")
-    if (first := _first(beneficiary.client, key, content)) is not None:
-        return first
-    fee = _checked(beneficiary, value, at)
-    with transaction.atomic():
+    with transaction.atomic(), events.together():
         # The second of two at once waits here for the first, and finds its key, its hold and its room taken.
         client = Client.objects.select_for_update(of=("self",), no_key=True).get(pk=beneficiary.client_id)
         if (first := _first(client, key, content)) is not None:
             return first
+        fee = _checked(beneficiary, value, at)
         if beneficiary.deposit is not None:
             clawbacks.check_room(deposits.locked(beneficiary.deposit), value - fee)
         row = Withdrawal(
@@ -80,19 +80,20 @@ def request(beneficiary: Beneficiary, *, amount: str | Decimal, by: By, at: date
             beneficiary=beneficiary, method=beneficiary.method, currency=beneficiary.currency, amount=value, fee=fee,
             reference=references.unused(Withdrawal), key=key, content_hash=content, requested_at=at, changed_at=at,
         )  # fmt: skip
-        row.hold = holds.place(
+        held = holds.place(
             account=row.wallet, amount=value, purpose=SUBJECT, by=by, at=at, key=f"withdrawal:{row.uuid}:hold",
             subject=(SUBJECT, row.uuid), client_id=client.uuid,
-        ).hold  # fmt: skip
+        )  # fmt: skip
+        row.hold, row.wallet.posted, row.wallet.held = held.hold, held.balance.posted, held.balance.held
         asked = Asked(Movement.WITHDRAWAL, client, row.currency_id, value, (SUBJECT, row.uuid), facts_of(row))
-        row.decision = decisions.decide(asked, by=by, at=at)
+        row.decision = decisions.decide_new(asked, by=by, at=at)
         row.state = State.BLOCKED if row.decision.outcome == "block" else State.WAITING
         row.told, row.problem = _told(row.decision), _problem(row.decision)
         row.save(force_insert=True)
         _record("withdrawal.requested", row, by=by, at=at, key=key, outcome=row.decision.outcome)
-        if row.state == State.WAITING:
-            _ask(row, by=by, at=at)
-    return of_pk(row.pk)
+        asked_for = _ask(row, by=by, at=at, is_new=True) if row.state == State.WAITING else None
+    # What was done at once, or was to be done and refused, has moved since.
+    return row if asked_for is None or asked_for.state == Approval.State.OPEN else of_pk(row.pk)
 
 
 def cancel(withdrawal: Withdrawal, *, by: By, at: datetime, reason: str = "") -> Withdrawal:
@@ -102,7 +103,7 @@ def cancel(withdrawal: Withdrawal, *, by: By, at: datetime, reason: str = "") ->
 
     :raises MoveNotAllowed: if it is being paid, or over.
     """
-    with transaction.atomic():
+    with transaction.atomic(), events.together():
         row = locked(withdrawal.pk)
         if row.state == State.CANCELLED:
             return row
@@ -110,7 +111,8 @@ def cancel(withdrawal: Withdrawal, *, by: By, at: datetime, reason: str = "") ->
         approvals.void(SUBJECT, row, by=by, at=at, reason="The withdrawal was called off.")
         payment_states.take_back(row, by=by, at=at)
         _give_back(row, by=by, at=at)
-        return move(row, State.CANCELLED, "withdrawal.cancelled", by=by, at=at, reason=reason)
+        move(row, State.CANCELLED, "withdrawal.cancelled", by=by, at=at, reason=reason)
+    return of_pk(row.pk)
 
 
 def reject(withdrawal: Withdrawal, *, reason: str, by: By, at: datetime, told: str = "") -> Withdrawal:
@@ -174,9 +176,9 @@ def facts_of(row: Withdrawal) -> Facts:
 
 
 def of_user(user: User, public_id: UUID) -> Withdrawal:
-    """One of this user's withdrawals. :raises NotFound: if there is none with this id, or it is somebody else's."""
+    """One of this user's withdrawals, with their role. :raises NotFound: if there is none with this id, or it is somebody else's."""
     try:
-        found: Withdrawal = _whole().of_user(user).get(uuid=public_id)
+        found: Withdrawal = clients.with_role(_whole().of_user(user)).get(uuid=public_id)
     except Withdrawal.DoesNotExist:
         raise NotFound("There is no such withdrawal.", field="id") from None
     return found
@@ -212,8 +214,7 @@ def move(
 
 
 def _whole() -> Any:
-    known = ("client", "wallet", "currency", "beneficiary", "hold", "decision__activity")
-    return Withdrawal.objects.select_related(*known)
+    return Withdrawal.objects.select_related(*RELATED)
 
 
 def _checked(beneficiary: Beneficiary, value: Decimal, at: datetime) -> Decimal:
@@ -238,10 +239,11 @@ def _checked(beneficiary: Beneficiary, value: Decimal, at: datetime) -> Decimal:
     return fee
 
 
-def _ask(row: Withdrawal, *, by: By, at: datetime) -> None:
+def _ask(row: Withdrawal, *, by: By, at: datetime, is_new: bool = False) -> Approval:
     at_least = 1 if row.decision.outcome == "review" else 0
-    approvals.request(
-        SUBJECT, row, amount=row.amount, currency=row.currency_id, client=row.client, at_least=at_least, by=by, at=at
+    return approvals.request(
+        SUBJECT, row, amount=row.amount, currency=row.currency_id, client=row.client, at_least=at_least, by=by, at=at,
+        is_new=is_new,
     )  # fmt: skip
 
 

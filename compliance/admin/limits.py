@@ -197,7 +197,7 @@ def rooms(request: HttpRequest, client: Client) -> SafeString:
         [
             [Movement(movement).label, room.window.label, show.money(room.allowed, room.currency, digits[room.currency]),
              show.money(room.used, room.currency, digits[room.currency]), show.money(room.left, room.currency, digits[room.currency]),
-             record_link(room.override, "Their own") if room.override is not None else f"Of level {client.kyc_level}"]
+             record_link(LimitOverride(pk=room.override), "Their own") if room.override is not None else f"Of level {client.kyc_level}"]
             for movement, room in rows
         ],
         right=(2, 3, 4),

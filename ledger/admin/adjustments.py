@@ -146,6 +146,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
         "reverses__entry",
         "approval",
         "entry",
+        "made_by_user",
     )
     ordering = ("-id",)
     list_filter = (
@@ -195,7 +196,8 @@ class AdjustmentAdmin(ReadOnlyAdmin):
 
     def record(self, request: HttpRequest, row: Adjustment) -> Record:
         """Who asked and why, who agreed, and what was posted or will be."""
-        reversal = row.reversals.select_related("category").order_by("-id").first()
+        reversals = row.reversals.select_related("category").order_by("-id")
+        reversal = reversals.first() if row.state == State.APPLIED else None  # nothing else is taken back
         return Record(
             title=str(row),
             badge=badge(row),
@@ -209,7 +211,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
                     ("Reversed by", record_link(reversal) if reversal else ""),
                 ]),
                 ("Who asked, who agreed?", [
-                    ("Asked for by", called(row.made_by)), ("Approval", record_link(row.approval) if row.approval else ""),
+                    ("Asked for by", str(row.made_by_user or called(row.made_by))), ("Approval", record_link(row.approval) if row.approval else ""),
                 ]),
                 ("When?", [("Asked for", show.at(row.made_at)), ("Last change", show.at(row.changed_at))]),
             ],

@@ -1,5 +1,6 @@
 """The event log: appended with the change, sequenced after the commit, chained, and tamper-evident."""
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -209,3 +210,43 @@ def test_the_hash_is_that_of_the_stored_event_as_json_with_times_in_utc():
     ]  # fmt: skip
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert bytes(made.hash) == hashlib.sha256(bytes(32) + text.encode()).digest()
+
+
+def test_events_written_together_are_one_statement_in_their_order(django_assert_num_queries):
+    with django_assert_num_queries(4), transaction.atomic(), events.together():  # two of them the savepoint
+        for name in ("first", "second", "third"):
+            assert record(name=name, reason=f"Because of {name}.").pk is None
+    rows = Event.objects.order_by("id").select_related("reason")
+    assert [(row.name, row.reason.text) for row in rows] == [
+        (name, f"Because of {name}.") for name in ("first", "second", "third")
+    ]
+
+
+def test_what_was_recorded_in_a_savepoint_that_was_rolled_back_is_not_written_with_the_others():
+    with transaction.atomic(), events.together():
+        record(name="before")
+        with contextlib.suppress(LookupError), transaction.atomic():
+            record(name="undone")
+            with transaction.atomic():
+                record(name="undone with it")
+            raise LookupError
+        with transaction.atomic(), events.together():
+            record(name="kept")
+        record(name="after")
+        assert not Event.objects.exists()
+    assert list(Event.objects.order_by("id").values_list("name", flat=True)) == ["before", "kept", "after"]
+
+
+def test_after_an_exception_nothing_is_written_and_the_next_event_is_written_at_once():
+    with contextlib.suppress(LookupError), transaction.atomic(), events.together():
+        record(name="undone")
+        raise LookupError
+    assert not Event.objects.exists()
+    assert record(name="alone").pk is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_are_written_together_only_where_they_commit_together():
+    with pytest.raises(RuntimeError), events.together():
+        record()
+    assert not Event.objects.exists()

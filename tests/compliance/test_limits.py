@@ -15,6 +15,7 @@ from backoffice.money import InvalidAmount
 from compliance import decisions, defaults, limits
 from compliance.models import Limit, LimitOverride, MonitoringRule
 from tests import world
+from tests.counting import questions
 from tests.edges.staff import fingerprint
 from tests.world import NOW, TESTER
 
@@ -85,7 +86,7 @@ def test_a_client_s_own_limit_takes_the_place_of_the_level_s_until_it_expires_an
     client = someone()
     own = override(client)
     rooms = {int(room.window): room for room in limits.of(client, "withdrawal", "USD", at=NOW)}
-    assert (rooms[24].allowed, rooms[24].override) == (5000, own)
+    assert (rooms[24].allowed, rooms[24].override) == (5000, own.pk)
     assert (rooms[0].allowed, rooms[0].override) == (1000, None)
     override(client, "10.00", expires_at=NOW + timedelta(days=1), at=NOW + timedelta(minutes=1))
     assert allowed(client, at=NOW + timedelta(minutes=2))[24] == 10
@@ -168,3 +169,20 @@ def test_a_client_s_own_limit_is_ended_once_with_a_reason():
     with pytest.raises(limits.OverrideOver):
         limits.end_override(own, by=TESTER, at=later, key="other", reason="Again.")
     assert fingerprint() == before
+
+
+def test_limits_are_two_questions_however_many_there_are_and_however_much_was_moved():
+    client = someone(2)
+    for number in range(3):
+        override(client, f"{number + 1}00.00", window=(0, 24, 168)[number])
+        decisions.decide(
+            decisions.Asked("withdrawal", client, "USD", Decimal("1.00"), ("test", uuid7())),
+            by=TESTER,
+            at=NOW,
+        )
+    with questions() as asked:
+        rooms = limits.of(client, "withdrawal", "USD", at=NOW)
+    with questions() as asked_of_all:
+        every = limits.every(client, at=NOW)
+    assert (len(asked), len(asked_of_all)) == (2, 2)
+    assert len(every) > len(rooms) > 2 and {room.used for room in rooms if room.window} == {3}

@@ -180,13 +180,3 @@ def test_while_the_custodian_is_silent_nobody_gets_an_address_and_nothing_is_kep
     answer = app.data(COINS, input=asked(currency="BTC", amount="0.5", method="CRYPTO"))
     assert answer["code"] == "CUSTODIAN_AWAY"
     assert fingerprint() == before
-
-
-def test_asking_where_to_send_coins_takes_few_questions_of_the_database(
-    the_custodian, django_assert_max_num_queries
-):
-    _, app = client()
-    taken()
-    app.data(COINS, input=asked(currency="BTC", amount="0.5", method="CRYPTO", key="first"))
-    with django_assert_max_num_queries(14):  # two of them the savepoint of the deposit
-        app.data(COINS, input=asked(currency="BTC", amount="0.25", method="CRYPTO", key="second"))

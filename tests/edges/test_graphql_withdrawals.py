@@ -4,6 +4,7 @@ import pytest
 
 from compliance.models import Membership
 from ledger.models import Withdrawal
+from tests import world
 from tests.edges.api import PROBLEM, App
 from tests.edges.staff import fingerprint
 from tests.ledger import paying
@@ -140,6 +141,31 @@ def test_whoever_only_trades_for_a_client_does_not_say_to_whom_their_money_goes(
         assert refused["code"] == "NOT_ALLOWED"
     assert fingerprint() == before
     assert app.data(CANCEL, id=kept)["withdrawal"]["state"] == "CANCELLED"
+
+
+def test_each_of_those_who_act_for_a_client_has_their_own_role_and_sees_each_row_once(amina):
+    client, owner = amina
+    kept = asked(owner)["withdrawal"]["id"]
+    to = owner.data(BENEFICIARIES)["edges"][0]["node"]["id"]
+    others = {}
+    for role in (Membership.Role.TRADER, Membership.Role.VIEWER):
+        opening = world.client(first_name=role.label)
+        Membership.objects.create(client=client, user=opening.user, role=role)
+        others[role] = App().log_in(opening.user.email)
+    viewer, trader = others[Membership.Role.VIEWER], others[Membership.Role.TRADER]
+    for app in (owner, trader, viewer):
+        assert [edge["node"]["id"] for edge in app.data(LIST)["edges"]] == [kept]
+    before = fingerprint()
+    for refused in (
+        viewer.data(CANCEL, id=kept),
+        viewer.data(REMOVE, id=to),
+        trader.data(REMOVE, id=to),
+        asked(trader, to=to),
+    ):
+        assert refused["code"] == "NOT_ALLOWED"
+    assert fingerprint() == before
+    assert trader.data(CANCEL, id=kept)["withdrawal"]["state"] == "CANCELLED"
+    assert owner.data(REMOVE, id=to)["beneficiary"]["isRemoved"] is True
 
 
 @pytest.mark.parametrize("document", [LIST, BENEFICIARIES])

@@ -9,6 +9,7 @@ from django.db import connection
 from ledger import accounts, journal
 from ledger.models import Account
 from ledger.refusals import AccountClosed, AccountDiffers, AccountNotEmpty
+from tests.counting import questions
 from tests.ledger.world import BY, NOON, D, World, fresh, move, new_key, picture
 
 
@@ -37,6 +38,35 @@ def test_an_existing_account_is_never_answered_for_another_kind_or_client(world:
     with pytest.raises(AccountDiffers):
         accounts.house("demo", "USD", "bank", "income")
     assert picture() == before
+
+
+def test_several_accounts_are_read_by_one_question_in_the_order_asked_for_and_opened_where_missing(
+    world: World,
+) -> None:
+    world.currency()
+    wanted = [
+        accounts.of_house("demo", "USD", purpose, kind)
+        for purpose, kind in (("z_costs", "expense"), ("a_bank", "asset"), ("m_gains", "income"))
+    ]
+    bank = accounts.house("demo", "USD", "a_bank", "asset")
+    opened = accounts.open_all(wanted, at=NOON)
+    assert [row.purpose for row in opened] == ["z_costs", "a_bank", "m_gains"]
+    assert (opened[1], {row.guarded for row in opened}) == (bank, {False})
+    with questions() as asked:
+        assert accounts.open_all(wanted[::-1], at=NOON) == opened[::-1]
+    assert len(asked) == 1
+
+
+def test_of_several_accounts_none_is_opened_if_one_is_of_another_kind(world: World) -> None:
+    world.currency()
+    accounts.house("demo", "USD", "bank", "asset")
+    before = picture()
+    with pytest.raises(AccountDiffers):
+        accounts.open_all(
+            [accounts.of_house("demo", "USD", "new", "asset"), accounts.of_house("demo", "USD", "bank", "income")],
+            at=NOON,
+        )  # fmt: skip
+    assert picture() == before and not Account.objects.filter(purpose="new").exists()
 
 
 def test_a_busy_house_account_is_split_over_its_shards_and_a_quiet_one_is_not(world: World) -> None:

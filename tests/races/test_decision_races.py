@@ -10,6 +10,7 @@ from backoffice.database import uuid7
 from compliance import decisions, limits
 from compliance.decisions import Asked
 from compliance.models import Activity, Decision
+from compliance.moved import Moved
 from tests import world
 from tests.races.test_trade_races import at_once, count
 from tests.world import NOW, TESTER
@@ -30,17 +31,17 @@ def used(client):
 def test_twin_without_the_lock_two_requests_use_the_same_room(monkeypatch):
     client = world.client().client
     both_have_counted, seen = threading.Barrier(2), threading.local()
-    plain = limits._used
+    plain = Moved.amount
 
-    def counted(*args, **given):
-        found = plain(*args, **given)
+    def counted(self, *args):
+        found = plain(self, *args)
         if not getattr(seen, "once", False):
             seen.once = True
             both_have_counted.wait(10)
         return found
 
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
-    monkeypatch.setattr(limits, "_used", counted)
+    monkeypatch.setattr(Moved, "amount", counted)
     results = at_once(*[lambda: ask(client) for _ in range(2)])
     assert [one.outcome for one in results] == ["allow", "allow"]
     monkeypatch.undo()

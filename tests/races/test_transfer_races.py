@@ -7,7 +7,10 @@ import pytest
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from compliance.models import Activity
+from backoffice.models import Currency
+from compliance import limits
+from compliance.models import Activity, Window
+from compliance.moved import Moved
 from ledger import adjustments, transfers
 from ledger.models import Adjustment, Quote, Transfer
 from ledger.refusals import InsufficientFunds
@@ -102,6 +105,50 @@ def test_twin_without_the_client_s_lock_the_ledger_alone_still_keeps_the_balance
     results = at_once(*[lambda person=person: desk.sent(amina, person, "600.00") for person in people])
     monkeypatch.undo()
     assert sum(isinstance(one, InsufficientFunds) for one in results) == 1 and desk.in_wallet(amina) == 400
+
+
+def narrow(amina):
+    """Amina may send 40.00 a day, and has sent Lucas so little that it does not count; he has a wallet."""
+    lucas = desk.desk.client("Lucas", "Ferreira")
+    desk.sent(amina, lucas, "0.01")
+    limits.override(
+        amina, "transfer", Currency.objects.get(pk="EUR"), Window.DAY, "40.01", expires_at=NOW + timedelta(days=1),
+        by=desk.BY, at=NOW, key="narrow", reason="For this test.",
+    )  # fmt: skip
+    return lucas
+
+
+def used(client):
+    return next(
+        room.used for room in limits.of(client, "transfer", "EUR", at=NOW) if room.window == Window.DAY
+    )
+
+
+def test_of_several_transfers_at_once_only_those_with_room_are_done(amina):
+    lucas = narrow(amina)
+    results = at_once(*[lambda: desk.sent(amina, lucas, "25.00")] * 4)
+    assert sorted(one.state for one in results) == ["blocked", "blocked", "blocked", "done"]
+    assert (desk.in_wallet(lucas), used(amina)) == (desk.D("25.01"), desk.D("25.01"))
+
+
+def test_twin_without_the_client_s_lock_two_transfers_use_the_same_room(amina, monkeypatch):
+    lucas = narrow(amina)
+    both_have_counted, seen = threading.Barrier(2), threading.local()
+    plain = Moved.amount
+
+    def counted(self, *args):
+        found = plain(self, *args)
+        if not getattr(seen, "once", False):
+            seen.once = True
+            both_have_counted.wait(10)
+        return found
+
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
+    monkeypatch.setattr(Moved, "amount", counted)
+    results = at_once(*[lambda: desk.sent(amina, lucas, "25.00")] * 2)
+    monkeypatch.undo()
+    assert [one.state for one in results] == ["done", "done"]
+    assert used(amina) == desk.D("50.01"), "without the lock more went through than the limit allows"
 
 
 def test_transfers_to_each_other_at_once_do_not_wait_for_each_other_forever(amina):
