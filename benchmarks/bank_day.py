@@ -16,7 +16,12 @@ def account() -> Any:
     """An account of ours at a bank, which clients pay into and are paid from."""
     from ledger.models import BankAccount
 
-    values = {"holder": "Nexus Markets Ltd", "iban": IBAN, "bic": "COBADEFFXXX", "bank_name": "Benchmark bank"}
+    values = {
+        "holder": "Nexus Markets Ltd",
+        "iban": IBAN,
+        "bic": "COBADEFFXXX",
+        "bank_name": "Benchmark bank",
+    }
     row, _ = BankAccount.objects.get_or_create(
         name="Benchmark bank", currency_id=CURRENCY, defaults={**values, "takes_deposits": True}
     )
@@ -45,7 +50,7 @@ def statement(paid: Sequence[Any], *, others: int, at: datetime) -> bytes:
     """A camt.053 file: a line for each deposit that names it, and others: in turns in without a reference, and out."""
     from tests.ledger.statements import Entry, statement
 
-    chance, day = random.Random(13), f"{at:%Y-%m-%d}"
+    chance, day, number_of_it = random.Random(13), f"{at:%Y-%m-%d}", f"{at:%y%m%d%H%M%S}"
     lines = [
         Entry(amount=f"{row.amount:.2f}", text=f"Deposit {row.reference}", who=row.client.name, iban=IBAN,
               bank_id=f"B-{row.reference}", day=day)
@@ -54,7 +59,7 @@ def statement(paid: Sequence[Any], *, others: int, at: datetime) -> bytes:
     for number in range(others):
         amount, side = f"{chance.randrange(100, 90_000) / 100:.2f}", "CRDT" if number % 2 else "DBIT"
         lines.append(Entry(amount=amount, text=f"Invoice {number}", who=f"Somebody {number}", iban=IBAN, side=side,
-                           bank_id=f"O-{number}", day=day))  # fmt: skip
+                           bank_id=f"{number_of_it}-{number}", day=day))  # fmt: skip
     chance.shuffle(lines)
     opening = Decimal(10) ** 9
-    return statement(*lines, opening=f"{opening:.2f}", currency=CURRENCY, number=f"{at:%Y%m%d%H%M%S}")
+    return statement(*lines, opening=f"{opening:.2f}", currency=CURRENCY, number=number_of_it)

@@ -51,7 +51,7 @@ def _fill_wallets(entries: int, began: datetime, lasting: timedelta) -> None:
 
     by, chance = By.system("filling"), random.Random(7)
     bank = accounts.house(Book.REAL, "USD", "bank", Account.Kind.ASSET)
-    clients = _clients(min(WALLETS, entries))
+    clients = _clients(min(WALLETS, entries), began)
     wallets = [wallet(client, "USD", at=began) for client in clients]
     drafts: list[journal.Draft] = []
     for number in range(entries):
@@ -76,8 +76,8 @@ def _fill_wallets(entries: int, began: datetime, lasting: timedelta) -> None:
     say(f"{entries:,} entries on {len(wallets)} wallets")
 
 
-def _clients(many: int) -> list[UUID]:
-    """Public ids of new clients, opened by the verb."""
+def _clients(many: int, at: datetime) -> list[UUID]:
+    """Public ids of new clients, opened then by the verb."""
     from django.test import override_settings
     from django.utils import timezone
 
@@ -87,7 +87,7 @@ def _clients(many: int) -> list[UUID]:
     stamp, found = f"{timezone.now():%y%m%d%H%M%S}", []
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         for number in range(many):
-            opening = open_client(email=f"wallet-{stamp}-{number}@example.com", password="correct-horse-42", at=timezone.now(),
+            opening = open_client(email=f"wallet-{stamp}-{number}@example.com", password="correct-horse-42", at=at,
                                   first_name=NAMES[number % len(NAMES)], last_name=f"Walleted{number:05d}")  # fmt: skip
             found.append(opening.client.uuid)
     return found

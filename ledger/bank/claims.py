@@ -135,10 +135,14 @@ def candidates_of(line: BankLine, *, at_most: int = 20) -> list[Payment]:
 
 def sweep(*, at: datetime) -> int:
     """Let the payments that lines name claim them; how many did. What does not fit waits for a person."""
-    waiting = BankLine.objects.with_statement().filter(
-        Q(state=BankLine.State.UNMATCHED_OUT)
-        | Q(state=BankLine.State.SUSPENSE, end_to_end_id__startswith="NX")
-    ).select_related("bank_account")
+    waiting = (
+        BankLine.objects.with_statement()
+        .filter(
+            Q(state=BankLine.State.UNMATCHED_OUT)
+            | Q(state=BankLine.State.SUSPENSE, end_to_end_id__startswith="NX")
+        )
+        .select_related("bank_account")
+    )
     lines = list(waiting.order_by("-id")[:LOOKED_AT])
     named = {line.pk: _names(line) for line in lines}
     every = set().union(*named.values()) if named else set()
