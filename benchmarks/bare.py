@@ -13,7 +13,7 @@ SCHEMA = "bare"
 
 
 class Bare:
-    """Empty tables like those named; then all rows that are written into ours from now on, again."""
+    """Empty tables like those named; then all rows that are written into ours from now on, again. Left, they are gone."""
 
     def __init__(self, *tables: str) -> None:
         self.tables = tables
@@ -23,6 +23,13 @@ class Bare:
                 cursor.execute(f"DROP TABLE IF EXISTS {SCHEMA}.{table}")
                 cursor.execute(f"CREATE TABLE {SCHEMA}.{table} (LIKE {table} INCLUDING ALL)")
         self._from = {table: self._last(table) for table in tables}
+
+    def __enter__(self) -> "Bare":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
 
     def take(self, table: str, where: str = "true", given: Sequence[Any] = ()) -> None:
         """Have rows there that stand in ours already."""

@@ -52,7 +52,7 @@ def closed() -> Iterator[Figure]:
         )
 
 
-def pages() -> Iterator[Figure]:
+def pages(rounds: int) -> Iterator[Figure]:
     """Each page of the console, with how many questions it asks and what one bare statement takes for its rows."""
     from tests.edges import staff
 
@@ -63,9 +63,9 @@ def pages() -> Iterator[Figure]:
         assert answer.status_code == 200, (url, answer.status_code)
 
     for name, url, query, given in _asked():
-        took = measuring.median(partial(visit, url))
+        took = measuring.median(partial(visit, url), rounds)
         yield Figure(
-            name, took, "ms", "bare SQL", measuring.median(measuring.asking(query, given)), limit=PAGE_MS,
+            name, took, "ms", "bare SQL", measuring.median(measuring.asking(query, given), rounds), limit=PAGE_MS,
             note=f"{measuring.questions(partial(visit, url))} questions",
         )  # fmt: skip
 

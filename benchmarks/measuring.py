@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.ground import say
 
-ROUNDS = 20
 WARM = 2  # the first two fill caches
 
 
@@ -18,7 +17,7 @@ def once(work: Callable[[], object]) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def median(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+def median(work: Callable[[], object], rounds: int) -> float:
     """Milliseconds of the middle one of so many, after two that do not count."""
     took = [once(work) for _ in range(WARM + rounds)][WARM:]
     found = statistics.median(took)
