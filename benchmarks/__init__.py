@@ -25,6 +25,8 @@ class Figure:
     goal: float | None = None
     """Of the ratio to the reference where there is one, else of the value itself."""
     note: str = ""
+    limit: float | None = None
+    """Of the value itself, whatever it is compared with."""
 
     @property
     def ratio(self) -> float | None:
@@ -36,8 +38,12 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal is reached; nothing if there is none."""
-        found = self.value if self.reference_value is None else self.ratio
-        if self.goal is None or found is None:
-            return None
-        return found <= self.goal if self.is_lower_better else found >= self.goal
+        """Whether goal and limit are reached; nothing if there is neither."""
+        compared = self.value if self.reference_value is None else self.ratio
+        asked = [(self.limit, self.value), (self.goal, compared)]
+        reached = [
+            found <= wanted if self.is_lower_better else found >= wanted
+            for wanted, found in asked
+            if wanted is not None and found is not None
+        ]
+        return all(reached) if reached else None

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from benchmarks import Figure
-from benchmarks.ground import ROOT, Ground, in_processes
+from benchmarks.ground import ROOT, Ground
 from benchmarks.ledger import post, post_many, prepare
 
 EVENTS: Final = 20_000
@@ -33,7 +33,7 @@ def run(ground: Ground) -> list[Figure]:
     from backoffice import sequencer
 
     first, last, _ = prepare()
-    in_processes(post_many, 1, first, last, 0, ground.seconds / 4)
+    ground.at_once(post_many, 1, first, last, 0, ground.seconds / 4)
     begun, given = time.perf_counter(), 0
     while done := sequencer.sequence(500).positions:
         given += len(done)
@@ -48,7 +48,7 @@ def run(ground: Ground) -> list[Figure]:
         pass
     with _sequencer():
         waits = _idle(ground.count(100))
-        ages = _busy(first, last, ground.seconds)
+        ages = _busy(ground, first, last)
     return [
         Figure("events given their position and hash", sequenced, "events/s", note=f"{given:,} events"),
         Figure("`verify_events`", checked, "events/s", note=f"{verified.checked:,} events"),
@@ -115,12 +115,12 @@ def _idle(count: int) -> list[float]:
     return found
 
 
-def _busy(first: int, last: int, seconds: float) -> list[float]:
+def _busy(ground: Ground, first: int, last: int) -> list[float]:
     """Milliseconds that the oldest event without a position has waited, again and again while entries are posted."""
     from django.db import connection
 
     ages: list[float] = []
-    posting = threading.Thread(target=in_processes, args=(post, 1, first, last, seconds))
+    posting = threading.Thread(target=ground.at_once, args=(post, 1, first, last, ground.seconds))
     posting.start()
     while posting.is_alive():
         with connection.cursor() as cursor:

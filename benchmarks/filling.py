@@ -36,11 +36,11 @@ def fill(
     first filling left `room` for them, so that numbers follow time as they do in life. Afterwards the tables are analyzed.
     Returns when the first was.
     """
+    began = (until or timezone.now()) - GAP * trades
     # Nobody logs in as them; hashing their passwords as usual would take longest of all.
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        _crowd(clients)
+        _crowd(clients, began)
     say(f"{clients} clients")
-    began = (until or timezone.now()) - GAP * trades
     told = trades if told is None else told
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -79,8 +79,8 @@ def sequence() -> int:
     return done
 
 
-def _crowd(clients: int) -> None:
-    """Clients with a demo account each, opened by the verbs, and one row in a temporary table for each account."""
+def _crowd(clients: int, at: datetime) -> None:
+    """Clients with a demo account each, opened then by the verbs, and one row in a temporary table for each account."""
     from backoffice.who import By
     from brokerage import accounts
     from brokerage.models import Instrument, TradingAccount
@@ -90,12 +90,11 @@ def _crowd(clients: int) -> None:
     instruments = list(Instrument.objects.order_by("pk").values_list("pk", flat=True))
     by, stamp, rows = By.system("filling"), f"{timezone.now():%y%m%d%H%M%S}", []
     for number in range(clients):
-        now = timezone.now()
-        opening = open_client(email=f"filled-{stamp}-{number}@example.com", password="correct-horse-42", at=now,
+        opening = open_client(email=f"filled-{stamp}-{number}@example.com", password="correct-horse-42", at=at,
                               first_name=NAMES[number % len(NAMES)], last_name=f"Filled{number:05d}")  # fmt: skip
         account = TradingAccount.objects.get(client=opening.client)
         account = accounts.confirm_opened(account, login_id=f"VRTC{stamp}{number:05d}", token=f"filled-{number}",
-                                          balance=BALANCE, by=by, at=now)  # fmt: skip
+                                          balance=BALANCE, by=by, at=at)  # fmt: skip
         result = house(account.cash.book, "USD", "venue_result", "income", shard_key=str(account.uuid))
         rows.append((number, account.pk, opening.client.pk, opening.client.uuid, instruments[number % len(instruments)],
                      account.cash_id, account.stakes_id, result.pk))  # fmt: skip

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -33,6 +33,8 @@ class Ground:
     """How long or how much is measured, against the usual; for trying a benchmark out."""
     has_references: bool = True
     """Whether other software may be installed to be measured beside ours."""
+    has_processes: bool = True
+    """Whether what is measured at once runs in processes of its own; else in threads, to try a benchmark out."""
 
     @property
     def seconds(self) -> float:
@@ -42,6 +44,13 @@ class Ground:
     def count(self, usual: int, least: int = 3) -> int:
         """How often something is measured."""
         return max(least, round(usual * self.scale))
+
+    def at_once(self, work: Callable[..., Any], count: int, *arguments: Any) -> list[Any]:
+        """What ``work(number, *arguments)`` answers in so many new processes, each with Django set up, begun together."""
+        if self.has_processes:
+            return _in_processes(work, count, arguments)
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(lambda number: _in_thread(work, number, arguments), range(count)))
 
     def environment_of(self, name: str, requirements: str) -> list[str] | None:
         """The Python of an environment with other software in it, made once; nothing where it cannot be had."""
@@ -129,8 +138,16 @@ def ground(scale: float = 1.0) -> Iterator[Ground]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[Any]:
-    """What ``work(number, *arguments)`` answers in so many new processes, each with Django set up, begun together."""
+def _in_thread(work: Callable[..., Any], number: int, arguments: tuple[Any, ...]) -> Any:
+    from django.db import connections
+
+    try:
+        return work(number, *arguments)
+    finally:
+        connections.close_all()
+
+
+def _in_processes(work: Callable[..., Any], count: int, arguments: tuple[Any, ...]) -> list[Any]:
     context = get_context("spawn")
     begin = context.Barrier(count)
     answers = context.Queue()

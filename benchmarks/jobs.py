@@ -35,14 +35,16 @@ QUEUE: Final = "bench"
 
 def run(ground: Ground) -> list[Figure]:
     asked, jobs, turns = ground.count(100), ground.count(4000, 20), ground.count(ROUNDS, 1)
-    waits = {kind: pick_up(kind, asked) for kind in ("ours", "bare")}
+    waits: dict[str, list[float]] = {}
     rates: dict[str, list[float]] = {"ours": [], "bare": []}
     put: dict[str, list[float]] = {"ours": [], "bare": []}
     for _, kind in itertools.product(range(turns), rates):
-        enqueued, done = throughput(kind, jobs)
-        put[kind].append(enqueued)
-        rates[kind].append(done)
-        say(f"  {kind}: {enqueued:.0f} put, {done:.0f} done a second")
+        put[kind].append(enqueue(kind, jobs))
+        with _Worker(kind, jobs) as worker:
+            rates[kind].append(worker.rate())
+            if kind not in waits:
+                waits[kind] = pick_up(kind, asked)
+        say(f"  {kind}: {put[kind][-1]:.0f} put, {rates[kind][-1]:.0f} done a second")
     ours, bare = waits["ours"], waits["bare"]
     bare_note = f"bare Dramatiq {statistics.median(bare):.0f} / {max(bare):.0f} ms"
     note = f"{asked} samples; {bare_note}"
@@ -65,25 +67,22 @@ def pick_up(kind: str, count: int) -> list[float]:
     send = _sender(kind)
     client.delete(SEEN)
     found: list[float] = []
-    with _Worker(kind, 0):
-        for number in range(count + 3):
-            time.sleep(draw.uniform(0.05, 0.4))
-            send("bench.say", time.monotonic_ns())
-            answer: Any = client.blpop([SEEN], timeout=10)
-            if number >= 3:  # the first ones open connections
-                found.append(int(answer[1]) / 1e6)
+    for number in range(count + 3):
+        time.sleep(draw.uniform(0.05, 0.4))
+        send("bench.say", time.monotonic_ns())
+        answer: Any = client.blpop([SEEN], timeout=10)
+        if number >= 3:  # the first ones open connections
+            found.append(int(answer[1]) / 1e6)
     return found
 
 
-def throughput(kind: str, count: int) -> tuple[float, float]:
-    """Jobs a second on their way onto the queue, and jobs a second done."""
+def enqueue(kind: str, count: int) -> float:
+    """Jobs a second on their way onto the queue."""
     send = _sender(kind)
     begun = time.perf_counter()
     for number in range(count):
         send("bench.nothing", number)
-    enqueued = count / (time.perf_counter() - begun)
-    with _Worker(kind, count) as worker:
-        return enqueued, worker.rate()
+    return count / (time.perf_counter() - begun)
 
 
 def _redis() -> Any:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import Figure
-from benchmarks.ground import Ground, in_processes, say
+from benchmarks.ground import Ground, say
 
 ACCOUNTS = 200
 BATCH = 100
@@ -40,7 +40,7 @@ def run(ground: Ground) -> list[Figure]:
     figures: list[Figure] = []
     ours: dict[int, float] = {}
     for count, goal in ((1, 0.8), (4, 0.6)):
-        ours[count] = sum(in_processes(post, count, first, last, ground.seconds))
+        ours[count] = sum(ground.at_once(post, count, first, last, ground.seconds))
         theirs = pgbench(ground, count, first, last)
         say(f"  {count} processes: {ours[count]:.0f} posted, pgbench {theirs:.0f} a second")
         figures.append(Figure(f"`journal.post`, {count} process{'es' if count > 1 else ''}", ours[count], "entries/s",
@@ -54,11 +54,11 @@ def run(ground: Ground) -> list[Figure]:
         figures.append(Figure(f"`journal.post`, {count} process{'es' if count > 1 else ''}", ours[count], "entries/s",
                               "django-hordak 2.0 `transfer_to`", theirs, goal))  # fmt: skip
     for name, hot in (("spread over 200 accounts", 0), ("all against one house account", house)):
-        rate = sum(in_processes(post_many, 1, first, last, hot, ground.seconds))
+        rate = sum(ground.at_once(post_many, 1, first, last, hot, ground.seconds))
         figures.append(
             Figure(f"`journal.post_many`, batches of {BATCH}, {name}", rate, "entries/s", goal=12000)
         )
-    rate = sum(in_processes(post_many, 2, first, last, 0, ground.seconds))
+    rate = sum(ground.at_once(post_many, 2, first, last, 0, ground.seconds))
     figures.append(Figure("the same spread, 2 processes", rate, "entries/s"))
     figures.append(verified())
     return figures

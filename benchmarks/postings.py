@@ -29,13 +29,12 @@ def fill_postings(postings: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from benchmarks.filling import GAP, fill
+    from benchmarks.filling import CLIENTS, GAP, fill
 
-    trades = max(round(postings * 0.8 / OF_A_TRADE), 1)
-    _fill_wallets(
-        max(round(postings * 0.2 / OF_AN_ENTRY), WALLETS), timezone.now() - GAP * trades, GAP * trades
-    )
-    fill(trades)
+    trades = max(round(postings * 0.8 / OF_A_TRADE), 20)
+    entries = max(round(postings * 0.2 / OF_AN_ENTRY), 20)
+    _fill_wallets(entries, timezone.now() - GAP * trades, GAP * trades)
+    fill(trades, clients=min(CLIENTS, trades // 20))
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM ledger_posting")
         say(f"{cursor.fetchone()[0]:,} postings")
@@ -51,7 +50,7 @@ def _fill_wallets(entries: int, began: datetime, lasting: timedelta) -> None:
 
     by, chance = By.system("filling"), random.Random(7)
     bank = accounts.house(Book.REAL, "USD", "bank", Account.Kind.ASSET)
-    clients = _clients(min(WALLETS, entries))
+    clients = _clients(min(WALLETS, entries // 5), began)
     wallets = [wallet(client, "USD", at=began) for client in clients]
     drafts: list[journal.Draft] = []
     for number in range(entries):
@@ -76,8 +75,8 @@ def _fill_wallets(entries: int, began: datetime, lasting: timedelta) -> None:
     say(f"{entries:,} entries on {len(wallets)} wallets")
 
 
-def _clients(many: int) -> list[UUID]:
-    """Public ids of new clients, opened by the verb."""
+def _clients(many: int, at: datetime) -> list[UUID]:
+    """Public ids of new clients, opened then by the verb."""
     from django.test import override_settings
     from django.utils import timezone
 
@@ -87,7 +86,7 @@ def _clients(many: int) -> list[UUID]:
     stamp, found = f"{timezone.now():%y%m%d%H%M%S}", []
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         for number in range(many):
-            opening = open_client(email=f"wallet-{stamp}-{number}@example.com", password="correct-horse-42", at=timezone.now(),
+            opening = open_client(email=f"wallet-{stamp}-{number}@example.com", password="correct-horse-42", at=at,
                                   first_name=NAMES[number % len(NAMES)], last_name=f"Walleted{number:05d}")  # fmt: skip
             found.append(opening.client.uuid)
     return found

@@ -78,8 +78,9 @@ def _row(figure: Figure) -> str:
     if figure.reference_value is not None:
         beside = f"{figure.reference}: {_number(figure.reference_value)} {figure.unit}"
     ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-    sign = "" if figure.goal is None else ("≤ " if figure.is_lower_better else "≥ ")
-    goal = "" if figure.goal is None else f"{sign}{figure.goal:,g}"
+    sign = "≤ " if figure.is_lower_better else "≥ "
+    limit = "" if figure.limit is None else f"{sign}{figure.limit:,g} {figure.unit}"
+    goal = limit if figure.goal is None else f"{sign}{figure.goal:,g}"
     met = {None: "", True: "met", False: "**not met**"}[figure.is_met]
     told = "; ".join(part for part in (met, figure.note) if part)
     return f"| {figure.name} | {_number(figure.value)} {figure.unit} | {beside} | {ratio} | {goal} | {told} |"

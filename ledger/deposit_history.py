@@ -53,7 +53,9 @@ DEPOSITS: Final = history.Requests(unposted=unposted, about=about)
 
 def explain(ids: set[UUID]) -> dict[UUID, Facts]:
     """What a deposit's entry came from: the request, and the line of the bank or the word of a provider."""
-    rows = Deposit.objects.filter(uuid__in=ids).select_related("currency", "bank_line__statement")
+    rows = Deposit.objects.filter(uuid__in=ids).select_related(
+        "currency", "bank_line__statement__bank_account"
+    ).defer("bank_line__statement__content", "bank_line__counterparty_iban")  # fmt: skip
     return {row.uuid: [fact for fact in _facts(row) if fact[1]] for row in rows}
 
 

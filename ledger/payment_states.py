@@ -94,8 +94,8 @@ def check_may_move(payment: Payment, state: str) -> None:
 
 def locked(payment: Payment) -> Payment:
     """The payment under its row lock, with what its verbs read."""
-    rows = Payment.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related("withdrawal__client", "currency", "batch__bank_account").get(pk=payment.pk)
+    rows = Payment.objects.with_batch().select_for_update(of=("self",), no_key=True)
+    return rows.select_related("withdrawal__client", "currency").get(pk=payment.pk)
 
 
 def move(

@@ -126,9 +126,8 @@ def staff(role: str = "", **given: Any) -> User:
     """A member of staff with one role, or none."""
     from django.contrib.auth.models import Group
 
-    user = User(
-        email=f"staff{next(_numbers)}@example.com", full_name="Sam Staff", kind=User.Kind.STAFF, **given
-    )
+    values = {"email": f"staff{next(_numbers)}@example.com", "full_name": "Sam Staff", **given}
+    user = User(kind=User.Kind.STAFF, **values)
     user.set_password(PASSWORD)
     user.save()
     if role:

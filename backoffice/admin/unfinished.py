@@ -1,12 +1,14 @@
 """What is not final, counted in one question for a whole page; and the page of what is stuck, whatever it is."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import CharField, Count, F, Min, Model, QuerySet, Value
 from django.db.models.functions import Now
@@ -109,8 +111,7 @@ def _counted(request: HttpRequest) -> Mapping[str, dict[str, Tally]]:
     kept: dict[str, Mapping[str, dict[str, Tally]]] = request.__dict__
     if "_unfinished" not in kept:
         found: defaultdict[str, dict[str, Tally]] = defaultdict(dict)
-        asked = [_question(request.user, kind.model) for kind in ports.unfinished]
-        if asked:
+        if asked := list(_questions(request.user)):
             with connection.cursor() as cursor:
                 cursor.execute(
                     " UNION ALL ".join(f"({sql})" for sql, _ in asked),
@@ -122,10 +123,12 @@ def _counted(request: HttpRequest) -> Mapping[str, dict[str, Tally]]:
     return kept["_unfinished"]
 
 
-def _question(user: Any, model: type[Model]) -> tuple[str, tuple[Any, ...]]:
-    everything = model._default_manager.all()
-    seen = ports.visible(user, everything)
-    return _of_everything(model) if seen is everything else _counts(seen)
+def _questions(user: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for kind in ports.unfinished:
+        everything = kind.model._default_manager.all()
+        seen = ports.visible(user, everything)
+        with suppress(EmptyResultSet):  # nothing of this kind is theirs to see
+            yield _of_everything(kind.model) if seen is everything else _counts(seen)
 
 
 @cache

@@ -152,7 +152,7 @@ class TradingAccountAdmin(ConsoleAdmin):
     def _tabs(self, request: HttpRequest, row: TradingAccount) -> list[Tab]:
         tabs = []
         if request.user.has_perm("brokerage.view_trade"):
-            tabs.append(Tab("Trades", lambda: trades_table(row.trades.all())))
+            tabs.append(Tab("Trades", lambda: trades_table(row.trades.order_by("-id"))))
         if request.user.has_perm("brokerage.view_venueline"):
             tabs.append(Tab("The venue's statement", lambda: statement_table(row)))
         if request.user.has_perm("brokerage.view_statementproof"):
@@ -193,8 +193,8 @@ def latest_entries(account: TradingAccount) -> list[Entry]:
 
 
 def trades_table(rows: QuerySet[Trade]) -> SafeString:
-    """The latest trades of somebody or something, each linked to its page."""
-    latest: list[Any] = list(rows.select_related("instrument", "account__currency").order_by("-id")[:12])
+    """The first twelve of these trades, each linked to its page; the caller orders them as an index has them."""
+    latest: list[Any] = list(rows.select_related("instrument", "account__currency")[:12])
     return show.table(
         ["Placed", "What", "Stake", "State", "Result"],
         [

@@ -64,7 +64,7 @@ def _accounts(ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, str]]:
 
 
 def _trades_panel(request: HttpRequest, client: Any) -> Any:
-    return trades_table(Trade.objects.filter(client=client))
+    return trades_table(Trade.objects.filter(client=client).order_by("-uuid"))
 
 
 def _accounts_panel(request: HttpRequest, client: Any) -> Any:

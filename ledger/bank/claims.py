@@ -123,9 +123,9 @@ def known(names: set[str]) -> dict[str, str]:
 def candidates_of(line: BankLine, *, at_most: int = 20) -> list[Payment]:
     """The payments a line may be: of its account, and amount if it left; those it names first, then the oldest."""
     left = Q(batch__bank_account=line.bank_account_id) | Q(_BY_HAND, currency=line.bank_account.currency_id)
-    rows = Payment.objects.filter(
+    rows = Payment.objects.with_batch().filter(
         left, state__in=_FITTING[Fee.Direction(line.direction)], amount__gte=line.amount
-    ).select_related("withdrawal__client", "withdrawal__beneficiary", "batch")  # fmt: skip
+    ).select_related("withdrawal__client", "withdrawal__beneficiary")  # fmt: skip
     if line.direction == Fee.Direction.OUT:
         rows = rows.filter(amount=line.amount)
     names = _names(line)
@@ -135,10 +135,14 @@ def candidates_of(line: BankLine, *, at_most: int = 20) -> list[Payment]:
 
 def sweep(*, at: datetime) -> int:
     """Let the payments that lines name claim them; how many did. What does not fit waits for a person."""
-    waiting = BankLine.objects.filter(
-        Q(state=BankLine.State.UNMATCHED_OUT)
-        | Q(state=BankLine.State.SUSPENSE, end_to_end_id__startswith="NX")
-    ).select_related("bank_account", "statement")
+    waiting = (
+        BankLine.objects.with_statement()
+        .filter(
+            Q(state=BankLine.State.UNMATCHED_OUT)
+            | Q(state=BankLine.State.SUSPENSE, end_to_end_id__startswith="NX")
+        )
+        .select_related("bank_account")
+    )
     lines = list(waiting.order_by("-id")[:LOOKED_AT])
     named = {line.pk: _names(line) for line in lines}
     every = set().union(*named.values()) if named else set()
@@ -146,7 +150,7 @@ def sweep(*, at: datetime) -> int:
         return 0
     by_name: dict[str, Payment] = {}
     rows = Payment.objects.filter(_named(every), _BY_BANK, state__in=_FITTING[Fee.Direction.IN])
-    for row in rows.select_related("withdrawal", "batch").order_by("id"):
+    for row in rows.with_batch().select_related("withdrawal").order_by("id"):
         by_name[row.end_to_end_id] = by_name[row.withdrawal.reference] = row
     done = 0
     for line in reversed(lines):

@@ -287,10 +287,10 @@ def may_move_to(state: str) -> Callable[[BankLine], bool]:
 
 def locked(line: BankLine) -> BankLine:
     """The line under its row lock, with what its verbs read."""
-    rows = BankLine.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related(
-        "bank_account__currency", "settled_by", "deposit__client", "statement", "taken_by"
-    ).get(pk=line.pk)
+    rows = BankLine.objects.with_statement().select_for_update(of=("self",), no_key=True)
+    return rows.select_related("bank_account__currency", "settled_by", "deposit__client", "taken_by").get(
+        pk=line.pk
+    )
 
 
 def _deposit_for(row: BankLine, to: Deposit | Client, *, by: By, at: datetime) -> Deposit:

@@ -109,6 +109,10 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     def unfinished(self) -> "PaymentQuerySet":
         return self.exclude(state__in=Payment.FINAL)
 
+    def with_batch(self) -> "PaymentQuerySet":
+        """With the batch each is in, but not its file, which would be decrypted for every payment in it."""
+        return self.select_related("batch__bank_account").defer("batch__file")
+
     def to_push(self, at: datetime) -> "PaymentQuerySet":
         """What a lost nudge or a dead worker left behind: to be sent, or asked about. Payments in files are not."""
         waits = [Payment.State.QUEUED, Payment.State.SENDING, Payment.State.UNKNOWN, Payment.State.SENT]

@@ -113,6 +113,10 @@ class BankLineQuerySet(InHandQuerySet["BankLine"]):
     def in_suspense(self) -> "BankLineQuerySet":
         return self.filter(state=BankLine.State.SUSPENSE)
 
+    def with_statement(self) -> "BankLineQuerySet":
+        """With the statement each is on, but not its file: that is megabytes, and would be decrypted for every line."""
+        return self.select_related("statement__bank_account").defer("statement__content")
+
 
 class BankLine(PublicIdModel, InHand):
     """One movement on a bank account of ours, as the bank tells it. It is booked once, whatever files it is in."""

@@ -1,15 +1,19 @@
 """What demo clients do by themselves, so that the console is alive."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from brokerage import demo, funding
+from brokerage import demo, funding, trades
 from brokerage.models import Funding, TradingAccount
 from ledger.bank import suspense
-from ledger.models import Account, BankLine, ClawBack, Debt, Deposit
+from ledger.control import beancount
+from ledger.models import Account, BankLine, Book, ClawBack, Debt, Deposit, Entry
+from tests import world
+from tests.ledger.bean_check import checked
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis", "the_venue")]
 
@@ -52,3 +56,19 @@ def test_the_demo_shows_payments_in_their_states():
     assert [one.words for one, _ in suspense.candidates_of(line)] == ["The amount and the name fit"]
     call_command("load_demo", verbosity=0)
     assert (BankLine.objects.count(), Deposit.objects.count()) == (6, 5)
+
+
+def test_bean_check_accepts_the_books_of_the_demo_each_whole(tmp_path: Path):
+    demo.link_one(at=timezone.now())
+    funding.push(Funding.objects.get(), now=timezone.now)
+    trades.settle(world.opened(), world.outcome(), by=world.TESTER, at=world.NOW)
+    entries = Entry.objects.order_by("business_date")
+    first, last = entries[0].business_date, entries.reverse()[0].business_date
+    found = {}
+    for book in Book:
+        text = "".join(beancount.export(book, first, last))
+        answer = checked(tmp_path / f"{book}.beancount", text)
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", ""), text
+        found[book.value] = text.count("  uuid: ")
+    counts = {book.value: Entry.objects.filter(book=book).count() for book in Book}
+    assert found == counts and min(counts["real"], counts["real_mirror"], counts["demo_mirror"]) > 0

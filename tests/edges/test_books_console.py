@@ -18,6 +18,7 @@ from ledger.wallets import wallet
 from tests import world
 from tests.edges import staff
 from tests.edges.test_admin_actions import REASON
+from tests.ledger import paying, payments, statements
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
 NOW = datetime.now(UTC)
@@ -203,6 +204,52 @@ def test_a_balance_is_explained_from_the_figure_to_who_caused_it_and_costs_the_s
     (rest,) = re.findall(r'href="([^"]+before=\d+)"', first)
     assert "By bank" in plain(browser.get(rest.replace("&amp;", "&")))
     assert first.count("c-time") == 20
+
+
+def test_pages_of_the_books_ask_as_much_however_much_was_posted():
+    paying.nothing_is_odd()
+    paying.policy(1)
+    sam = paying.funded("1000.00")
+
+    def more(many: int) -> None:
+        for _ in range(many):
+            row = payments.deposit(sam, "100.00")
+            payments.imported(
+                statements.statement(
+                    statements.Entry(amount="100.00", text=row.reference), number=row.reference
+                )
+            )
+            paying.withdrawal(sam, "5.00")
+            deposit(sam, "1.00", NOW)
+
+    more(2)
+    closing.close("real", world.NOW.date(), by=world.TESTER, at=NOW, key=world.key())
+    ours, bank = wallet(sam.uuid, "EUR", at=NOW), payments.ours(payments.bank())
+    pages = [
+        staff.page(ours),
+        staff.page(bank),
+        staff.page(sam),
+        url("entry_changelist"),
+        url("account_changelist"),
+    ]
+    pages += [url("explain", account=ours.pk), url("explain", account=bank.pk), url("client_money")]
+    pages += [url("trial_balance", book="real"), url("trial_balance", book="real", last=world.NOW.date())]
+    pages += [url("withdrawal_changelist"), reverse("admin:compliance_approval_changelist")]
+    browser = staff.of_role("Administrator")
+
+    def queries(page: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert browser.get(page).status_code == 200, page
+        return len(seen)
+
+    for page in pages:
+        queries(page)
+    before = {page: queries(page) for page in pages}
+    more(4)
+    assert {page: queries(page) for page in pages} == before
+    # One question more for each kind of thing that is named: here clients, banks and trading accounts; deposits twice.
+    most = {url("account_changelist"): 13, url("explain", account=ours.pk): 13}
+    assert {page: many for page, many in before.items() if many > most.get(page, 12)} == {}
 
 
 def test_a_trade_s_entries_say_what_happened_and_what_the_venue_said():

@@ -1,9 +1,6 @@
 """Balance sheet, income, client money and the export: each adds up, and nothing is left out."""
 
 import io
-import shutil
-import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,10 +11,10 @@ from ledger import accounts, journal
 from ledger.control import beancount, client_money, totals
 from ledger.control.balance_sheet import balance_sheet, income
 from ledger.models import Account
+from tests.ledger.bean_check import checked
 from tests.ledger.world import BY, NOON, D, World, move, new_key
 
 DAY = NOON.date()
-BEAN_CHECK = shutil.which("bean-check", path=str(Path(sys.executable).parent))
 
 
 def post(debited: Account, credited: Account, amount: str, *, at=NOON, **given) -> None:
@@ -94,13 +91,6 @@ def test_client_money_is_explained_to_the_last_line_and_unknown_purposes_stand_u
 
 def text(book: str = "real", first: date = DAY, last: date = DAY + timedelta(days=1)) -> str:
     return "".join(beancount.export(book, first, last))
-
-
-def checked(path: Path, content: str) -> subprocess.CompletedProcess[str]:
-    if BEAN_CHECK is None:
-        pytest.skip("bean-check is not installed: it comes with requirements/dev.lock")
-    path.write_text(content)
-    return subprocess.run([BEAN_CHECK, str(path)], capture_output=True, text=True, check=False)
 
 
 def test_the_export_says_each_entry_with_its_id_and_ends_with_what_our_books_say(books: World) -> None:

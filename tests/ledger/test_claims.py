@@ -1,6 +1,8 @@
 """Lines on bank statements that are payments of ours: paid, sent back, booked twice by the bank, sent back by us."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from ledger import batches, payments, withdrawals
 from ledger.bank import accounts, claims, suspense
@@ -47,6 +49,17 @@ def test_a_payment_is_confirmed_by_its_line_once_and_its_file_is_closed():
     assert (batches.close_done(at=NOW), again(payment.batch).state) == (1, "closed")
     assert accounts.unmatched_out("EUR").posted == payments.payments_out("EUR").posted == 0
     assert desk.in_wallet(client) == 900
+
+
+def test_files_are_not_read_to_say_what_became_of_the_payments_in_them():
+    _, payment = sent()
+    line("100.00", end_to_end=payment.end_to_end_id)
+    with CaptureQueriesContext(connection) as seen:
+        assert claims.sweep(at=NOW) == 1
+    asked = [query["sql"] for query in seen]
+    assert [sql for sql in asked if '"ledger_bankstatement"."number"' in sql]
+    files = ('"ledger_bankstatement"."content"', '"ledger_paymentbatch"."file"')
+    assert not [sql for sql in asked if any(name in sql for name in files)]
 
 
 def test_a_line_without_the_number_is_found_by_the_reference_in_its_text():
