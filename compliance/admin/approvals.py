@@ -1,6 +1,6 @@
 """The approvals inbox: whatever waits for somebody's vote, of every kind that is registered, and each one's record."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -21,12 +21,13 @@ from backoffice.patience import is_late
 from backoffice.who import called
 from compliance import approval_kinds
 from compliance.admin import approval_actions
-from compliance.admin.approval_rows import agreed, chips, dress, kind_label, money, next_step
+from compliance.admin.approval_rows import agreed, chips, dress, gist, kind_label, money, next_step
 from compliance.approval_votes import decidable
 from compliance.models import Approval
 
 LIST = "admin:compliance_approval_changelist"
 VIEW = "compliance.view_approval"
+SOON = timedelta(hours=12)  # before it ends by itself, an approval says so in the list
 TITLES = {"mine": "Mine", "unassigned": "Unassigned", "overdue": "Overdue", "": "All"}
 S = Approval.State
 TONES = {
@@ -64,13 +65,11 @@ class Inbox(ChangeList):
 class ApprovalAdmin(ReadOnlyAdmin):
     list_display = (
         "age",
-        "kind_shown",
         "who",
         "what",
         "amount_shown",
         "chips_shown",
-        "votes_shown",
-        "next_shown",
+        "state_and_next",
     )
     list_display_links = ("what",)
     list_select_related = ("client", "currency", "taken_by", "role")
@@ -125,17 +124,13 @@ class ApprovalAdmin(ReadOnlyAdmin):
     def age(self, row: Approval) -> SafeString:
         return show.when(row.requested_at, tone=show.WRONG if is_late(row, timezone.now()) else "")
 
-    @admin.display(description="Kind")
-    def kind_shown(self, row: Approval) -> str:
-        return kind_label(row)
-
     @admin.display(description="Client")
     def who(self, row: Approval) -> SafeString:
         return record_link(row.client)  # type: ignore[no-any-return]
 
     @admin.display(description="What")
-    def what(self, row: Approval) -> str:
-        return row.title
+    def what(self, row: Approval) -> SafeString:
+        return format_html('<span class="c-what-cell" title="{}">{}</span>', row.title, gist(row))
 
     @admin.display(description="Amount")
     def amount_shown(self, row: Approval) -> SafeString:
@@ -145,14 +140,19 @@ class ApprovalAdmin(ReadOnlyAdmin):
     def chips_shown(self, row: Approval) -> SafeString:
         return chips(row)
 
-    @admin.display(description="Approvals")
-    def votes_shown(self, row: Approval) -> SafeString:
-        return show.two(agreed(row), self.state_shown(row))
-
-    @admin.display(description="Why, and what next")
-    def next_shown(self, row: Approval) -> SafeString:
-        text = next_step(row, timezone.now())
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', text, text)
+    @admin.display(description="State")
+    def state_and_next(self, row: Approval) -> SafeString:
+        """Of what waits for votes how many it has, and in whose hands it is, or that its time is nearly over; of the rest
+        what became of it."""
+        now = timezone.now()
+        shown, more = self.state_shown(row), ""
+        if row.state == S.OPEN and row.needed:
+            shown = show.badge(f"{agreed(row)} agreed", TONES[S.OPEN])
+            ends = f"ends {show.ago(row.expires_at, now)}" if row.expires_at - now < SOON else ""
+            more = f"with {row.taken_by}" if row.is_taken(now) else ends
+        return format_html(
+            '<span title="{}">{} <span class="c-quiet">{}</span></span>', next_step(row, now), shown, more
+        )
 
     def state_shown(self, row: Approval) -> SafeString:
         return show.badge(row.get_state_display(), TONES[Approval.State(row.state)])
@@ -231,6 +231,13 @@ ports.sidebar.register(
     order=5,
 )
 ports.subjects.register("approval", _approvals)
+# What the words of an event say already, and which row a policy is.
+for _part in ("verdict", "policy"):
+    ports.phrases.register(_part, lambda value: "")
+ports.phrases.register(
+    "needed",
+    lambda value: "1 must agree" if value == 1 else f"{value} must agree" if value else "nobody need agree",
+)
 for _name, _words in {
     "approval.requested": "Asked for",
     "approval.voted": lambda payload: "Agreed to" if payload["verdict"] == "approve" else "Said no to",
