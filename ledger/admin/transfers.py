@@ -124,7 +124,7 @@ class TransferAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Transfer) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Transfer) -> Record:
         """What was asked for, at which rate, what was decided, and what was posted."""
