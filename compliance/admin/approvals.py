@@ -142,14 +142,17 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_and_next(self, row: Approval) -> SafeString:
-        """Of what waits for votes how many it has, and in whose hands it is, or that its time is nearly over; of the rest
-        what became of it."""
+        """Of what waits for votes how many it has, and in whose hands it is or that its time is short; of the rest what
+        became of it.
+        """
         now = timezone.now()
         shown, more = self.state_shown(row), ""
         if row.state == S.OPEN and row.needed:
             shown = show.badge(f"{agreed(row)} agreed", TONES[S.OPEN])
-            ends = f"ends {show.ago(row.expires_at, now)}" if row.expires_at - now < SOON else ""
-            more = f"with {row.taken_by}" if row.is_taken(now) else ends
+            if row.is_taken(now):
+                more = f"with {row.taken_by}"
+            elif row.expires_at - now < SOON:
+                more = f"ends {show.ago(row.expires_at, now)}" if row.expires_at > now else "time is over"
         return format_html(
             '<span title="{}">{} <span class="c-quiet">{}</span></span>', next_step(row, now), shown, more
         )

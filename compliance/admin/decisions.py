@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
@@ -68,7 +67,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     @admin.display(description="Why")
     def why_shown(self, row: Decision) -> SafeString:
         text = " · ".join(reason["message"] for reason in row.reasons) or "Nothing spoke against it"
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', text, text)
+        return show.cut(text)
 
     def record(self, request: HttpRequest, row: Decision) -> Record:
         about = ports.names([(row.activity.subject_type, row.activity.subject_id)]).get(
@@ -185,6 +184,11 @@ ports.clients_of.register("compliance.decision", lambda row: [row.activity.clien
 ports.client_panels.register("decisions", Panel("Decisions", "compliance.view_decision", _panel), order=41)
 ports.subjects.register("activity", _activities)
 ports.words.register("activity.decided", lambda payload: f"{Outcome(payload['outcome']).label}")
+_SAID: dict[str, str] = {
+    Outcome.REVIEW: "compliance wants it looked at",
+    Outcome.BLOCK: "stopped by compliance",
+}
+ports.phrases.register("outcome", lambda value: _SAID.get(value, ""))
 ports.words.register("activity.released", "Came to nothing; takes no room any more")
 ports.sidebar.register(
     "decisions", Entry("Compliance", "Decisions", "admin:compliance_decision_changelist", "gavel", "compliance.view_decision"),

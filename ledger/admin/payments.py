@@ -29,7 +29,7 @@ from backoffice.who import By
 from ledger import payments
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import named
-from ledger.models import Payment, WithdrawalRoute
+from ledger.models import BankLine, Payment, WithdrawalRoute
 from ledger.providers import providers
 
 PAYMENT = Payment._meta.label_lower
@@ -163,11 +163,11 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_shown(self, row: Payment) -> SafeString:
-        return show.badge(row.get_state_display(), TONES[State(row.state)])
+        return badge(row)
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Payment) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Payment) -> Record:
         """With whom it is, under which number, and what says so."""
@@ -181,11 +181,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                     ("Withdrawal", record_link(row.withdrawal)), ("Client", record_link(row.withdrawal.client)),
                     ("Beneficiary", str(row.withdrawal.beneficiary)),
                 ]),
-                ("Who pays it?", [
-                    ("Provider", row.provider), ("Batch", record_link(row.batch) if row.batch else ""),
-                    ("End-to-end id", format_html('<span class="c-code">{}</span>', row.end_to_end_id)),
-                    ("Known there as", row.provider_ref), ("Evidence", row.evidence), ("Problem", row.problem),
-                ]),
+                ("Who pays it, and what says so?", evidence_of(row)),
                 ("When?", [
                     ("Queued", show.at(row.queued_at)), ("Left the wallet", show.at(row.sent_at)),
                     ("Last change", show.at(row.changed_at)),
@@ -193,6 +189,23 @@ class PaymentAdmin(ReadOnlyAdmin):
             ],
             timeline=timeline.of("payment", row.uuid),
         )  # fmt: skip
+
+
+def badge(row: Payment) -> SafeString:
+    return show.badge(row.get_state_display(), TONES[State(row.state)])
+
+
+def evidence_of(row: Payment) -> list[tuple[str, Any]]:
+    """With whom a payment is or was, under which numbers, and what says how it ended, each with its page."""
+    lines = BankLine.objects.of_withdrawal(row.withdrawal.uuid).select_related("statement__bank_account")
+    return [
+        ("Provider", providers.get(row.provider).label if row.provider in providers.names() else row.provider),
+        ("File", record_link(row.batch) if row.batch else ""),
+        ("End-to-end id", format_html('<span class="c-code">{}</span>', row.end_to_end_id)),
+        ("Known there as", format_html('<span class="c-code">{}</span>', row.provider_ref) if row.provider_ref else ""),
+        ("Statement line", show.lines([record_link(line, f"{line.statement}, line {line.place}: {line}") for line in lines])),
+        ("Evidence", row.evidence), ("Problem", row.problem),
+    ]  # fmt: skip
 
 
 @admin.register(WithdrawalRoute)

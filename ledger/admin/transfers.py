@@ -142,7 +142,7 @@ class TransferAdmin(ReadOnlyAdmin):
                 ("How much?", [("Gives", given(row)), ("Gets", got(row)), *_rate(row)]),
                 ("What was decided?", [
                     ("Compliance", row.decision.get_outcome_display()),
-                    ("Reasons", " ".join(reason["message"] for reason in row.decision.reasons)),
+                    ("Reasons", show.lines([reason["message"] for reason in row.decision.reasons])),
                     ("Approval", record_link(row.approval) if row.approval else ""), ("The client is told", row.told),
                 ]),
                 ("When?", [("Asked for", show.at(row.requested_at)), ("Last change", show.at(row.changed_at))]),

@@ -25,8 +25,10 @@ from backoffice.patience import is_late
 from backoffice.who import By
 from compliance.models import Client
 from ledger import beneficiaries, references, withdrawals
+from ledger.admin.payments import badge as payment_badge
+from ledger.admin.payments import evidence_of
 from ledger.admin.shown import entries_text
-from ledger.models import Beneficiary, Entry, Method, Withdrawal
+from ledger.models import Beneficiary, Entry, Method, Payment, Withdrawal
 
 WITHDRAWAL = Withdrawal._meta.label_lower
 LIST = "admin:ledger_withdrawal_changelist"
@@ -174,11 +176,11 @@ class WithdrawalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Withdrawal) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Withdrawal) -> Record:
         """What was asked for, what was decided, who agreed, and what was sent."""
-        payment = row.payments.order_by("-id").first()
+        payment = row.payments.select_related("batch").order_by("-id").first()
         digits = row.currency.exponent
         return Record(
             title=str(row),
@@ -194,11 +196,11 @@ class WithdrawalAdmin(ReadOnlyAdmin):
                     ("Beneficiary", record_link(row.beneficiary)),
                     ("Arrives", show.money(row.net, row.currency_id, digits)),
                     ("Fee", show.money(row.fee, row.currency_id, digits) if row.fee else ""),
-                    ("Payment", record_link(payment) if payment else ""),
                 ]),
+                ("How is it paid?", [("Payment", _paid(payment)), *evidence_of(payment)] if payment else []),
                 ("What was decided?", [
                     ("Compliance", row.decision.get_outcome_display()),
-                    ("Reasons", " ".join(reason["message"] for reason in row.decision.reasons)),
+                    ("Reasons", show.lines([reason["message"] for reason in row.decision.reasons])),
                     ("Approval", record_link(row.approval) if row.approval else ""),
                     ("The client is told", row.told),
                 ]),
@@ -279,6 +281,10 @@ class BeneficiaryAdmin(ReadOnlyAdmin):
             ],
             timeline=timeline.of("beneficiary", row.uuid),
         )  # fmt: skip
+
+
+def _paid(payment: Payment) -> SafeString:
+    return format_html("{} {}", record_link(payment, "The payment"), payment_badge(payment))
 
 
 def badge(row: Withdrawal) -> SafeString:
