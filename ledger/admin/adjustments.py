@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import Done, ReasonForm, dialog_action
+from backoffice.admin.actions import Done, ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -40,7 +40,7 @@ QUEUES: dict[str, Any] = {
 TITLES = {"": "All", "waiting": "For approval", "applied": "Applied"}
 
 
-class AdjustForm(ReasonForm):
+class AdjustForm(ShownFirst, ReasonForm):
     """Which way, how much, what for; and what the client reads."""
 
     direction = forms.ChoiceField(
@@ -56,12 +56,13 @@ class AdjustForm(ReasonForm):
         max_length=200, required=False, widget=UnfoldAdminTextInputWidget, label="What the client reads",
         help_text="Beside the line in their history. Empty: nothing.",
     )  # fmt: skip
-    field_order = ("direction", "amount", "category", "told", "reason", "key")
+    field_order = ("direction", "amount", "category", "told", "reason", "seen", "key")
+    decides = ("direction", "amount", "category")
 
     def effect(self, row: Account) -> Any:
         """The lines of what was typed last, as they would be if somebody agreed now; before that, what will happen."""
         if not self.is_bound or not self.is_valid():
-            return "Nothing is posted until somebody else agrees. They see the journal lines, and so do you on the next page."
+            return "Nothing is posted until somebody else agrees. You see the journal lines before you ask for it."
         data = self.cleaned_data
         return preview_of(lambda: _try(row, data, By.system("preview")))
 
