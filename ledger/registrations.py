@@ -9,6 +9,7 @@ from ledger import (
     adjustment_defaults,
     collector_documents,
     deposit_history,
+    explanations,
     history,
     states_document,
     transfer_codes,
@@ -76,7 +77,7 @@ def _clients() -> None:
     history.requests.register("withdrawal", withdrawal_history.WITHDRAWALS)
     history.requests.register("transfer", transfer_history.TRANSFERS)
     history.requests.register("adjustment", transfer_history.ADJUSTMENTS)
-    explain.explains.register("deposit", deposit_history.explain)
+    explanations.register()
     explain.explains.register("withdrawal", withdrawal_history.explain)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 
 from ledger import history
-from ledger.control.explain import Facts
+from ledger.control.explain import Facts, agreed
 from ledger.history import Asked, Status, Transaction, Type
 from ledger.models import Payment, Withdrawal
 
@@ -74,14 +74,11 @@ _PAYMENTS: Final = Prefetch("payments", queryset=Payment.objects.select_related(
 
 def _facts(row: Withdrawal) -> Facts:
     payment = next(iter(row.payments.all()), None)
-    approval = row.approval
-    votes = [vote.by_user for vote in approval.votes.all()] if approval is not None else []
     digits = row.currency.exponent
     return [
         ("Asked for", f"{row.amount:,.{digits}f} {row.currency_id} to {row.beneficiary}, {row.reference}"),
         ("Decision", ", ".join([row.decision.get_outcome_display(), *(one["code"] for one in row.decision.reasons)])),
-        ("Policy", str(approval.policy) if approval is not None and approval.policy is not None else ""),
-        ("Agreed to by", ", ".join(map(str, votes))),
+        *agreed(row.approval),
         ("Payment", f"{payment.end_to_end_id}, {payment.get_state_display().lower()}" if payment else ""),
         ("File", str(payment.batch) if payment and payment.batch else ""),
         ("The provider said", (payment.evidence or payment.problem or payment.provider_ref) if payment else ""),
