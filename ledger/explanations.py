@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Prefetch
 
 from compliance.models import Approval, Client, Decision
-from ledger import debts
+from ledger import debts, withdrawal_history
 from ledger.collecting.port import collectors
 from ledger.control.explain import Facts, agreed, explains
 from ledger.models import BankLine, ClawBack, CoinArrival, CollectorEvent, Debt, Deposit
@@ -23,7 +23,7 @@ def register() -> None:
     """Add them to the port; called once, at start-up."""
     for name, said in {
         "deposit": _deposits, "coin_arrival": _arrivals, "bank_line": _lines, "claw_back": _claw_backs, debts.SUBJECT: _debts,
-        "collector": _collectors, "client": _clients,
+        "collector": _collectors, "client": _clients, "withdrawal": withdrawal_history.explain,
     }.items():  # fmt: skip
         explains.register(name, said)
 

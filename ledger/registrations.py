@@ -23,7 +23,7 @@ from ledger.bank import claims, importing
 from ledger.collecting.paypal_orders import PayPalOrders
 from ledger.collecting.port import collectors
 from ledger.collecting.stripe_cards import StripeCards
-from ledger.control import checks, explain, reconcilers, transfer_checks
+from ledger.control import checks, collector_lists, reconcilers, transfer_checks
 from ledger.control.reconciliation import reconcilers as counterparts
 from ledger.debt_kind import WriteOffKind
 from ledger.providers import providers
@@ -66,6 +66,7 @@ def _control() -> None:
     checks.live_subjects.register("withdrawal", withdrawal_history.live)
     counterparts.register("banks", reconcilers.with_banks, order=10)
     counterparts.register("custodian", reconcilers.with_custodian, order=20)
+    counterparts.register("collectors", collector_lists.with_collectors, order=25)
     counterparts.register("manual", reconcilers.by_hand, order=30)
 
 
@@ -78,7 +79,6 @@ def _clients() -> None:
     history.requests.register("transfer", transfer_history.TRANSFERS)
     history.requests.register("adjustment", transfer_history.ADJUSTMENTS)
     explanations.register()
-    explain.explains.register("withdrawal", withdrawal_history.explain)
 
 
 def _documents() -> None:
