@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import Done, ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Panel, Unfinished
@@ -133,7 +134,7 @@ def cancel_adjustment(admin: Any, request: HttpRequest, row: Adjustment, form: A
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(ReadOnlyAdmin):
+class AdjustmentAdmin(Exported, ReadOnlyAdmin):
     list_display = ("made", "who", "what", "value", "state_shown", "reason", "why_shown")
     list_display_links = ("made",)
     list_select_related = ("client", "currency", "category")
@@ -154,6 +155,10 @@ class AdjustmentAdmin(ReadOnlyAdmin):
         rows_filter("category", "category", lambda request: AdjustmentCategory.objects.order_by("name")),
         period_filter("made_at", "time asked for"),
     )
+    exported = (
+        ("Asked for", "made_at"), ("Client", person("client")), ("Which way", "direction"), ("Amount", "amount"), ("Currency", "currency_id"), ("Category", "category__name"), ("Reason", "reason"), ("The client reads", "told"), ("State", "state"), ("Last change", "changed_at"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = adjustments.SUBJECT
     actions_detail = ("reverse_adjustment", "cancel_adjustment")
     reverse_adjustment, cancel_adjustment = reverse_adjustment, cancel_adjustment

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, queue_filter
 from backoffice.admin.ports import Card, Panel, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -74,13 +75,17 @@ def ask_to_write_off(admin: Any, request: HttpRequest, row: Debt, form: Any) -> 
 
 
 @admin.register(Debt)
-class DebtAdmin(ReadOnlyAdmin):
+class DebtAdmin(Exported, ReadOnlyAdmin):
     list_display = ("opened", "who", "value", "left_shown", "state_shown", "why_shown")
     list_display_links = ("opened",)
     list_select_related = ("client", "currency")
     record_related = ("client", "currency", "account", "claw_back__deposit")
     ordering = ("-id",)
     list_filter = (queue_filter({"owed": _owed}), choice_filter("state", "state", State.choices))
+    exported = (
+        ("Owed since", "opened_at"), ("Client", person("client")), ("Deposit", "claw_back__deposit__reference"), ("Owed", "amount"), ("Recovered", "recovered"), ("Written off", "written_off"), ("Cancelled", "cancelled"), ("Currency", "currency_id"), ("State", "state"), ("Reason", "reason"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = "debt"
     actions_detail = ("recover_debt", "ask_to_write_off")
     recover_debt, ask_to_write_off = recover_debt, ask_to_write_off

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported
 from backoffice.admin.filters import choice_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Card, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -77,7 +78,7 @@ TITLES = {
 
 
 @admin.register(BankLine)
-class BankLineAdmin(ReadOnlyAdmin):
+class BankLineAdmin(Exported, ReadOnlyAdmin):
     list_display = ("age", "who", "text_shown", "value", "account", "state_shown", "why_shown")
     list_display_links = ("text_shown",)
     list_select_related = ("bank_account__currency", "taken_by")
@@ -91,6 +92,10 @@ class BankLineAdmin(ReadOnlyAdmin):
         rows_filter("bank_account", "bank account", lambda request: BankAccount.objects.order_by("name")),
         choice_filter("direction", "direction", Fee.Direction.choices),
     )
+    exported = (
+        ("Booked on", "booked_on"), ("Bank account", "bank_account__name"), ("Direction", "direction"), ("Amount", "amount"), ("Currency", "bank_account__currency_id"), ("From or to", "counterparty"), ("Text", "text"), ("End-to-end id", "end_to_end_id"), ("Bank's id", "bank_id"), ("State", "state"), ("Why", "reason"), ("Deposit", "deposit__reference"), ("Imported", "imported_at"),
+    )  # fmt: skip
+    exported_clients = ("deposit__client__uuid",)
     subject_type = "bank_line"
     actions_detail = (
         "assign_to_deposit",

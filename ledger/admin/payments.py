@@ -19,6 +19,7 @@ from unfold.widgets import (
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import DialogForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Unfinished
@@ -112,7 +113,7 @@ def take_payment_on(admin: Any, request: HttpRequest, row: Payment, form: Any) -
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(Exported, ReadOnlyAdmin):
     list_display = ("queued", "who", "to_whom", "value", "provider", "state_shown", "why_shown")
     list_display_links = ("queued",)
     list_select_related = ("withdrawal__client", "withdrawal__beneficiary", "currency")
@@ -124,6 +125,10 @@ class PaymentAdmin(ReadOnlyAdmin):
         choice_filter("state", "state", State.choices),
         period_filter("queued_at", "time queued"),
     )
+    exported = (
+        ("Queued", "queued_at"), ("Withdrawal", "withdrawal__reference"), ("Client", person("withdrawal__client")), ("To", "withdrawal__beneficiary__holder"), ("Amount", "amount"), ("Currency", "currency_id"), ("Provider", "provider"), ("File", "batch__message_id"), ("End-to-end id", "end_to_end_id"), ("Known there as", "provider_ref"), ("State", "state"), ("Evidence", "evidence"), ("Problem", "problem"), ("Left the wallet", "sent_at"),
+    )  # fmt: skip
+    exported_clients = ("withdrawal__client__uuid",)
     subject_type = "payment"
     actions_detail = ("take_payment_on", "settle_payment")
     take_payment_on, settle_payment = take_payment_on, settle_payment

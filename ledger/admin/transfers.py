@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Found, Panel, Unfinished
@@ -57,7 +58,7 @@ def cancel_transfer(admin: Any, request: HttpRequest, row: Transfer, form: Any) 
 
 
 @admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
+class TransferAdmin(Exported, ReadOnlyAdmin):
     list_display = ("asked", "who", "to_whom", "gives", "gets", "state_shown", "why_shown")
     list_display_links = ("asked",)
     list_select_related = ("client", "to_client", "given_currency", "got_currency")
@@ -74,6 +75,10 @@ class TransferAdmin(ReadOnlyAdmin):
         rows_filter("given_currency", "currency", lambda request: Currency.objects.filter(is_active=True).order_by("code")),
         period_filter("requested_at", "time asked for"),
     )  # fmt: skip
+    exported = (
+        ("Asked for", "requested_at"), ("Reference", "reference"), ("From", person("client")), ("To", person("to_client")), ("Given", "given"), ("Currency given", "given_currency_id"), ("Got", "got"), ("Currency got", "got_currency_id"), ("Mid rate", "quote__mid"), ("Rate", "quote__rate"), ("State", "state"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid", "to_client__uuid")
     subject_type = "transfer"
     actions_detail = ("cancel_transfer",)
     cancel_transfer = cancel_transfer

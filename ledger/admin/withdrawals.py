@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Card, Found, Panel, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -108,7 +109,7 @@ def reject_withdrawal(admin: Any, request: HttpRequest, row: Withdrawal, form: A
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnlyAdmin):
+class WithdrawalAdmin(Exported, ReadOnlyAdmin):
     list_display = ("asked", "who", "to_whom", "value", "fee_shown", "state_shown", "why_shown")
     list_display_links = ("asked",)
     list_select_related = ("client", "currency", "beneficiary")
@@ -123,6 +124,10 @@ class WithdrawalAdmin(ReadOnlyAdmin):
         rows_filter("currency", "currency", lambda request: Currency.objects.filter(is_active=True).order_by("code")),
         period_filter("requested_at", "time asked for"),
     )  # fmt: skip
+    exported = (
+        ("Asked for", "requested_at"), ("Reference", "reference"), ("Client", person("client")), ("To", "beneficiary__holder"), ("Account", "beneficiary__hint"), ("Method", "method"), ("Amount", "amount"), ("Fee", "fee"), ("Currency", "currency_id"), ("State", "state"), ("Paid", "paid_at"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = "withdrawal"
     actions_detail = ("cancel_withdrawal", "reject_withdrawal")
     cancel_withdrawal, reject_withdrawal = cancel_withdrawal, reject_withdrawal
