@@ -28,7 +28,13 @@ from compliance.models import Approval
 LIST = "admin:compliance_approval_changelist"
 VIEW = "compliance.view_approval"
 SOON = timedelta(hours=12)  # before it ends by itself, an approval says so in the list
-TITLES = {"mine": "Mine", "unassigned": "Unassigned", "overdue": "Overdue", "": "All"}
+TITLES = {
+    "mine": "Mine",
+    "unassigned": "Unassigned",
+    "overdue": "Overdue",
+    "failed": "Could not be done",
+    "": "All",
+}
 S = Approval.State
 TONES = {
     S.OPEN: show.MINE, S.APPROVED: show.MOVING, S.APPLIED: show.DONE, S.REJECTED: show.WRONG, S.FAILED: show.WRONG,
@@ -37,7 +43,8 @@ TONES = {
 
 
 def queues(request: HttpRequest) -> Queues:
-    """Mine: what I have in hand. Unassigned: what waits for me and is in nobody's hands. Overdue: past its patience."""
+    """Mine: what I have in hand. Unassigned: what waits for me and is in nobody's hands. Overdue: past its patience. Failed:
+    agreed to, and refused when it was to be done."""
     user: Any = request.user
 
     def mine(rows: Any, at: datetime) -> QuerySet[Approval]:
@@ -49,7 +56,10 @@ def queues(request: HttpRequest) -> Queues:
     def overdue(rows: Any, at: datetime) -> QuerySet[Approval]:
         return rows.stuck(at)  # type: ignore[no-any-return]
 
-    return {"mine": mine, "unassigned": unassigned, "overdue": overdue}
+    def failed(rows: Any, at: datetime) -> QuerySet[Approval]:
+        return rows.failed()  # type: ignore[no-any-return]
+
+    return {"mine": mine, "unassigned": unassigned, "overdue": overdue, "failed": failed}
 
 
 class Inbox(ChangeList):
@@ -78,7 +88,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     search_fields = ("title",)
     search_help_text = "Client, or the public id of an approval or of what it is about"
     actions_list = ("take_next_one", "approve_several")
-    actions_detail = ("approve_this", "reject_this", "take_this", "let_this_go")
+    actions_detail = ("approve_this", "reject_this", "try_this_again", "take_this", "let_this_go")
     subject_type = "approval"
     list_intro = (
         "What somebody asked for and others must agree to, whatever it is. Who asks never decides; everybody votes once, on "
@@ -86,6 +96,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     )
     empty_text = "Nothing waits here. What needs a second pair of eyes appears by itself, oldest first."
     take_next_one, approve_several = approval_actions.taking.take_next, approval_actions.approve_several
+    try_this_again = approval_actions.try_this_again
     approve_this, reject_this = approval_actions.approve_this, approval_actions.reject_this
     take_this, let_this_go = approval_actions.taking.take, approval_actions.taking.let_go
 
@@ -249,6 +260,7 @@ for _name, _words in {
     "approval.voided": "Voided",
     "approval.expired": "Nobody decided in time",
     "approval.failed": "Agreed to, and refused when it was to be done",
+    "approval.tried_again": "Tried again",
     "approval.taken": "Taken in hand",
     "approval.let_go": "Let go",
 }.items():

@@ -21,6 +21,7 @@ from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late
 from backoffice.who import By, called
+from compliance.admin.approval_actions import try_subject_again, why
 from ledger import adjustments
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import entries_text
@@ -160,7 +161,8 @@ class AdjustmentAdmin(Exported, ReadOnlyAdmin):
     )  # fmt: skip
     exported_clients = ("client__uuid",)
     subject_type = adjustments.SUBJECT
-    actions_detail = ("reverse_adjustment", "cancel_adjustment")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "reverse_adjustment", "cancel_adjustment")
     reverse_adjustment, cancel_adjustment = reverse_adjustment, cancel_adjustment
     list_intro = "Money staff give clients or take from them. One asks, on the wallet's page; another agrees in the approvals inbox."
     empty_text = "No adjustment. Ask for one with “Adjust” on the page of a client's wallet."
@@ -205,7 +207,7 @@ class AdjustmentAdmin(Exported, ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=amount(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Whose is it?", [("Client", record_link(row.client)), ("Wallet", record_link(row.wallet))]),
                 ("What is it for?", [

@@ -21,6 +21,7 @@ from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from ledger import debts
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import entries_text
@@ -87,7 +88,8 @@ class DebtAdmin(Exported, ReadOnlyAdmin):
     )  # fmt: skip
     exported_clients = ("client__uuid",)
     subject_type = "debt"
-    actions_detail = ("recover_debt", "ask_to_write_off")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "recover_debt", "ask_to_write_off")
     recover_debt, ask_to_write_off = recover_debt, ask_to_write_off
     list_intro = "What clients owe us: money was taken back after it had left their wallet. They cannot withdraw while they owe."
     empty_text = "Nobody owes anything."
@@ -138,7 +140,7 @@ class DebtAdmin(Exported, ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=self.left_shown(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Who owes it?", [("Client", record_link(row.client)), ("Account", record_link(row.account))]),
                 ("What for?", [

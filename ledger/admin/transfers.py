@@ -22,6 +22,7 @@ from backoffice.admin.unfinished import tally
 from backoffice.models import Currency
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from compliance.models import Client
 from ledger import references, transfers
 from ledger.admin.shown import entries_text
@@ -80,7 +81,11 @@ class TransferAdmin(Exported, ReadOnlyAdmin):
     )  # fmt: skip
     exported_clients = ("client__uuid", "to_client__uuid")
     subject_type = "transfer"
-    actions_detail = ("cancel_transfer",)
+    try_subject_again = try_subject_again
+    actions_detail = (
+        "try_subject_again",
+        "cancel_transfer",
+    )
     cancel_transfer = cancel_transfer
     list_intro = "Money clients send each other, or exchange at a quoted rate. What compliance wants looked at waits in the approvals inbox."
     empty_text = "No transfer here. One appears when a client sends or exchanges money."
@@ -137,7 +142,7 @@ class TransferAdmin(Exported, ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=given(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("From where to where?", [
                     ("From", record_link(row.client)), ("Wallet", record_link(row.from_wallet)),

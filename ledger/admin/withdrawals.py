@@ -24,6 +24,7 @@ from backoffice.admin.unfinished import tally
 from backoffice.models import Currency
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from compliance.models import Client
 from ledger import beneficiaries, references, withdrawals
 from ledger.admin.payments import badge as payment_badge
@@ -129,7 +130,8 @@ class WithdrawalAdmin(Exported, ReadOnlyAdmin):
     )  # fmt: skip
     exported_clients = ("client__uuid",)
     subject_type = "withdrawal"
-    actions_detail = ("cancel_withdrawal", "reject_withdrawal")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "cancel_withdrawal", "reject_withdrawal")
     cancel_withdrawal, reject_withdrawal = cancel_withdrawal, reject_withdrawal
     list_intro = "Money clients take out. It is agreed to in the approvals inbox, and paid in files for the bank or by a provider."
     empty_text = "No withdrawal here. One appears when a client asks for it."
@@ -191,7 +193,7 @@ class WithdrawalAdmin(Exported, ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=money(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Whose is it?", [
                     ("Client", record_link(row.client)), ("Wallet", record_link(row.wallet)),

@@ -12,7 +12,7 @@ from backoffice.admin import timeline
 from backoffice.models import Event
 from compliance.models import Approval
 from ledger.bank import claims
-from ledger.models import BankLine
+from ledger.models import BankLine, WithdrawalRoute
 from tests import world
 from tests.edges import staff
 from tests.ledger import paying
@@ -112,3 +112,33 @@ def test_suspense_says_why_in_a_few_words_and_all_of_it_at_a_hover():
     html = browser.get(url, {"queue": "suspense"}).content.decode()
     assert f'title="{row.why}">{row.reason}<' in html and "field-state_shown" not in html
     assert "field-state_shown" in browser.get(url).content.decode()
+
+
+def test_what_was_agreed_to_and_could_not_be_done_says_so_and_is_tried_again_beside_calling_it_off():
+    client = paying.funded("1000.00")
+    paying.policy(1, hours=5000)
+    WithdrawalRoute.objects.update(is_active=True)
+    row = paying.withdrawal(client, "100.00")
+    WithdrawalRoute.objects.update(is_active=False)
+    row = paying.approve(row)
+    assert (row.state, paying.waiting(row).state) == ("waiting", "failed")
+    approver = staff.of_role("Payments approver")
+    page = approver.get(staff.page(row)).content.decode()
+    assert "It was agreed to, and could not be done: Nobody pays this out at the moment" in words(page)
+    assert "try-subject-again" in page and "Cancel a withdrawal" in page
+    assert "try-subject-again" not in staff.of_role("Payments operator").get(staff.page(row)).content.decode()
+    inbox = reverse("admin:compliance_approval_changelist")
+    assert "Withdrawal to DE…6199" in words(approver.get(inbox, {"queue": "failed"}).content.decode())
+    url = reverse("admin:ledger_withdrawal_try_subject_again", args=[row.pk])
+    dialog = approver.get(url).content.decode()
+    assert "100.00" in dialog and "Balance before" in dialog, "what it does is shown first"
+    said = approver.post(url, {"key": world.key()}, follow=True).content.decode()
+    assert "Nobody pays this out at the moment" in words(said) and "NO_PROVIDER" in said
+    assert paying.waiting(row).state == "failed"
+    WithdrawalRoute.objects.update(is_active=True)
+    said = approver.post(url, {"key": world.key()}, follow=True).content.decode()
+    assert "Agreed to, and done." in said
+    row.refresh_from_db()
+    assert (row.state, paying.waiting(row).state, row.payments.count()) == ("approved", "applied", 1)
+    assert "APPROVAL_OVER" in approver.post(url, {"key": world.key()}).content.decode()
+    assert "try-subject-again" not in approver.get(staff.page(row)).content.decode()
