@@ -56,7 +56,10 @@ class Case:
         return self._others(DAY).filter(kind=self.activity.kind).count() + 1
 
     def _others(self, length: timedelta) -> QuerySet[Activity]:
-        rows = Activity.objects.filter(client=self.client, counts=True, at__gt=self.at - length)
+        """Before it, as far as it counts: of what was done since nothing was known then."""
+        rows = Activity.objects.filter(
+            client=self.client, counts=True, at__gt=self.at - length, at__lte=self.at
+        )
         return rows.exclude(pk=self.activity.pk)
 
 

@@ -4,7 +4,7 @@ from backoffice import vitals
 from backoffice.backups.verifications import verifications
 from backoffice.starting_data import starting_data
 from backoffice.state_diagrams import state_diagrams
-from compliance import approvals, clients, decisions
+from compliance import approvals, clients, decisions, trials
 from ledger import (
     adjustment_defaults,
     collector_documents,
@@ -56,6 +56,7 @@ def _who_decides() -> None:
     for kind in (WithdrawalKind(), TransferKind(), AdjustmentKind(), WriteOffKind()):
         approvals.kinds.register(kind.name, kind)
     decisions.rechecks.register("withdrawals", withdrawals.look_again)
+    trials.facts.register("withdrawal", withdrawal_history.facts)
 
 
 def _control() -> None:

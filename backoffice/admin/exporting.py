@@ -24,7 +24,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from backoffice import access, events
-from backoffice.admin import ports
+from backoffice.admin import ports, show
 from backoffice.csv_text import csv_lines
 from backoffice.models import Access
 from backoffice.who import By
@@ -90,13 +90,14 @@ class Exported:
 
     def _write_down(self: Any, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """The event says which list and how many rows, and by what it was filtered, not for whom."""
-        user, now, label = request.user, timezone.now(), self.opts.label_lower
+        user: Any = request.user
+        now, label = timezone.now(), self.opts.label_lower
         clients = {
             client
             for lookup in self.exported_clients
             for client in rows.order_by().exclude(**{lookup: None}).values_list(lookup, flat=True).distinct()
         }
-        access.note(user, sorted(clients), Access.What.EXPORT, label, at=now)  # type: ignore[arg-type]
+        access.note(user, sorted(clients), Access.What.EXPORT, label, at=now)
         events.record(
             "list.exported", subject_type="user", subject_id=user.uuid, by=By.user(user), at=now,
             payload={"list": label, "rows": rows.order_by().count(), "filters": sorted(name for name, value in request.GET.items() if value)},
@@ -116,8 +117,8 @@ def _teller(model: Any, source: str | Expression) -> Callable[[Any], Any]:
             choices = {}
 
     def tell(value: Any) -> Any:
-        if isinstance(value, Decimal):
-            return value.normalize()
+        if isinstance(value, Decimal | bool):
+            return show.plain(value) if isinstance(value, bool) else value.normalize()
         return str(choices.get(value, value)) if choices else value
 
     return tell

@@ -14,8 +14,8 @@ from django.utils import timezone
 from backoffice.admin.exporting import PERMISSION, Exported
 from backoffice.csv_text import csv_lines
 from backoffice.models import Access, Event
-from compliance.models import Desk
-from ledger.models import Adjustment, BankLine, Debt, Deposit, Payment, Transfer, Withdrawal
+from compliance.models import Desk, Limit
+from ledger.models import Adjustment, BankLine, Debt, Deposit, Fee, Payment, Transfer, Withdrawal
 from tests import world
 from tests.edges import staff
 from tests.edges.test_truth_table import EVERYBODY, may, somebody
@@ -24,7 +24,7 @@ from tests.ledger import payments as desk
 from tests.ledger.test_claims import line
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data", "redis")]
-LISTS = {Withdrawal, Deposit, Payment, BankLine, Transfer, Adjustment, Debt}
+LISTS = {Withdrawal, Deposit, Payment, BankLine, Transfer, Adjustment, Debt, Fee, Limit}
 
 
 def url(model, query=""):
@@ -56,7 +56,9 @@ def test_a_list_is_given_to_those_who_may_see_it_and_export_and_a_denial_moves_n
     browser, wrong = staff.browser(somebody(role)), []
     before, given = staff.fingerprint(), 0
     for model in LISTS:
-        allowed = may(role, PERMISSION) and may(role, f"ledger.view_{model._meta.model_name}")
+        allowed = may(role, PERMISSION) and may(
+            role, f"{model._meta.app_label}.view_{model._meta.model_name}"
+        )
         given += allowed
         status = browser.post(url(model)).status_code
         if status != (200 if allowed else 403) or browser.get(url(model)).status_code != 405:
