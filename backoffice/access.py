@@ -21,13 +21,16 @@ TABLE: Final = "backoffice_access"
 def note(
     user: User, clients: Iterable[uuid.UUID], what: str, subject: str, subject_pk: str = "", *, at: datetime
 ) -> None:
-    """Write down that somebody looked at something of these clients: one row each, in one statement."""
+    """Write down that somebody looked at something of these clients: one row each, a statement for each thousand."""
     Access.objects.bulk_create(
-        Access(
-            at=at, by_user=user, client_id=client, what=what, subject=subject[:64], subject_pk=subject_pk[:64],
-            correlation_id=correlation.get(),
-        )
-        for client in dict.fromkeys(clients)
+        [
+            Access(
+                at=at, by_user=user, client_id=client, what=what, subject=subject[:64], subject_pk=subject_pk[:64],
+                correlation_id=correlation.get(),
+            )
+            for client in dict.fromkeys(clients)
+        ],
+        batch_size=1000,
     )  # fmt: skip
 
 

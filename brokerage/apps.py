@@ -22,6 +22,8 @@ class BrokerageConfig(AppConfig):
         checks.live_subjects.register("funding", control.live_fundings)
         explain.explains.register("trade", control.explain_trades)
         explain.explains.register("funding", control.explain_fundings)
+        explain.explains.register("trading_account", control.explain_accounts)
+        explain.explains.register("markup_report", control.explain_markup)
         history.kinds.register("funding", history.Kind(history.Type.TRANSFER, control.WORDS))
         history.requests.register("funding", control.FUNDINGS)
         opening_steps.register("demo_account", open_first_demo)

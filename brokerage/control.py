@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from brokerage.models import Funding, Trade
+from backoffice.who import called
+from brokerage.models import Funding, MarkupReport, Trade, TradingAccount
 from ledger.control.explain import Facts
 from ledger.history import About, Asked, Requests, Status, Transaction, Type, before
 
@@ -78,4 +79,30 @@ def explain_fundings(ids: set[UUID]) -> dict[UUID, Facts]:
         row.uuid: [("State", row.get_state_display()), ("The venue's transaction", str(row.venue_transaction_id or "")),
                    ("The venue said", row.problem)]
         for row in Funding.objects.filter(uuid__in=ids)
+    }  # fmt: skip
+
+
+def explain_accounts(ids: set[UUID]) -> dict[UUID, Facts]:
+    """Which account at the venue a mirror copies; what moved on it is the venue's own word."""
+    return {
+        row.uuid: [
+            ("Account there", row.login_id),
+            ("Kind", row.get_kind_display()),
+            ("Client", str(row.client)),
+        ]
+        for row in TradingAccount.objects.filter(uuid__in=ids).select_related("client")
+    }
+
+
+def explain_markup(ids: set[UUID]) -> dict[UUID, Facts]:
+    """Our figure of a month's markup beside the venue's, who decided, and the bank's reference."""
+    return {
+        row.uuid: [
+            fact for fact in (
+                ("Month", f"{row.month:%Y-%m}"), ("By our trades", f"{row.ours.normalize():f} {row.currency_id}"),
+                ("By the venue's report", f"{row.venues.normalize():f} {row.currency_id}"),
+                ("Decided by", called(row.decided_by) if row.decided_by else ""), ("Paid as", row.reference),
+            ) if fact[1]
+        ]
+        for row in MarkupReport.objects.filter(uuid__in=ids)
     }  # fmt: skip

@@ -70,6 +70,10 @@ class Kind(ABC, Generic[S]):
         """What is asked for, in words that stay true: “Withdrawal of 1,250.00 USD to DE…42”."""
         return str(subject)
 
+    def gist(self, subject: S) -> str:
+        """What is left to say of it where kind, client and amount have columns of their own: “to Ana Abara, DE…42”."""
+        return ""
+
     @abstractmethod
     def content(self, subject: S) -> Content:
         """All that is agreed to, as ids, amounts, instants and states. Any difference here ends the approval."""

@@ -79,6 +79,20 @@ def check_may_vote(approval: Approval, user: User, *, at: datetime) -> None:
     in_hand.check_free(approval, user.pk, at=at)
 
 
+def check_may_try_again(approval: Approval, user: User, *, at: datetime) -> None:
+    """Whether this person may have it done once more; the votes for it were given. One rule for the verb and the button.
+
+    :raises ApprovalOver, ApprovalExpired, NotYourRole: if not.
+    """
+    if approval.state != Approval.State.FAILED:
+        raise ApprovalOver(f"It is: {approval.get_state_display().lower()}. Nothing was changed now.")
+    if approval.expires_at <= at:
+        raise ApprovalExpired("Its time is over; whoever wants it still asks again.")
+    kind = find(approval.kind)
+    if kind is None or not user.has_perm(kind.permission):
+        raise NotYourRole("Your roles do not let you decide this.")
+
+
 def decidable(user: User) -> ApprovalQuerySet:
     """What waits for this person's vote: open, of kinds and roles that are theirs, of clients they may see, neither
     asked for nor voted on by them. Taken by others or not."""

@@ -30,6 +30,7 @@ from compliance.approval_votes import (
     ContentChanged,
     NotYourRole,
     OwnRequest,
+    check_may_try_again,
     check_may_vote,
     let_go,
     take,
@@ -40,8 +41,8 @@ from compliance.models import Approval, ApprovalPolicy, Client, Vote
 
 __all__ = [
     "AlreadyVoted", "ApprovalExpired", "ApprovalOver", "ContentChanged", "Kind", "NotYourRole", "OwnRequest",
-    "TakenBySomebody", "apply_due", "approve", "check_may_vote", "expire_due", "kinds", "let_go", "reject", "request",
-    "take", "take_next", "void",
+    "TakenBySomebody", "apply_due", "approve", "check_may_try_again", "check_may_vote", "expire_due", "kinds", "let_go", "reject", "request",
+    "take", "take_next", "try_again", "void",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -69,21 +70,23 @@ def request(
     Then it may come back as *failed*, with the refusal's code and message and nothing moved: look at its state.
     `at_least` so many people are asked whatever the policy says.
 
-    The same again, while it waits, is the same approval. With other content the one before is voided. `is_new` says that
-    the subject was made in this transaction, so that nothing about it can wait and nothing is looked for.
+    The same again, while it waits, is the same approval. With other content, or where it could not be done, the one before
+    is voided. `is_new` says that the subject was made in this transaction, so that nothing about it can wait and nothing is
+    looked for.
     """
     the_kind = kinds.get(kind)
     content = canonical(the_kind.content(subject))
     with transaction.atomic():
         standing = None if is_new else _waiting(kind, subject)
-        if standing is not None and standing.content_hash == digest(content):
+        is_same = standing is not None and standing.content_hash == digest(content)
+        if standing is not None and is_same and standing.state != State.FAILED:
             return standing
         if standing is not None:
             _end(
                 standing,
                 State.VOIDED,
-                code=ContentChanged.code,
-                message="What was asked for has changed.",
+                code="" if is_same else ContentChanged.code,
+                message="It was asked for again." if is_same else "What was asked for has changed.",
                 by=by,
                 at=at,
             )
@@ -110,7 +113,7 @@ def approve(
 ) -> Approval:
     """Agree to it, as the person and to the content shown. The last vote needed does it, in the same transaction.
 
-    What then refuses leaves the approval *failed*, with the refusal's code, and nothing else moved. If the database is
+    What then refuses leaves the approval *failed*, with the refusal's code, and nothing else moved; it waits to be tried again. If the database is
     in trouble meanwhile (a lock, a deadlock, a time limit), the vote stands and a worker tries again. Locks the subject,
     then the approval. The same key again changes nothing.
 
@@ -157,6 +160,29 @@ def reject(approval: Approval, *, reason: str, by: By, at: datetime, key: str) -
     return row
 
 
+def try_again(approval: Approval, *, by: By, at: datetime) -> Approval:
+    """Do what was agreed to and refused then, now that what was in the way is gone: with the votes that were given, on the
+    content they were given for, after everything was looked at again.
+
+    Refused again, it is *failed* again, with what is in the way now. Called again when it is done, nothing changes. Locks
+    the subject, then the approval.
+
+    :raises ApprovalOver: if it did not fail. :raises ApprovalExpired: if its time is over.
+    :raises NotYourRole: if the person may not decide this kind.
+    """
+    user = voter(by)
+    with transaction.atomic():
+        kind, subject, row = _locked(approval)
+        if row.state == State.APPLIED:
+            return row
+        check_may_try_again(row, user, at=at)
+        row.state, row.code, row.message = State.APPROVED, "", ""
+        row.save(update_fields=["state", "code", "message"])
+        _record("approval.tried_again", row, by=by, at=at)
+        _execute(kind, subject, row, by=by, at=at)
+    return row
+
+
 def void(kind: str, subject: Model, *, by: By, at: datetime, reason: str = "") -> Approval | None:
     """End what is asked about a subject, because it is edited or called off. Call it with the subject locked.
 
@@ -175,10 +201,11 @@ def expire_due(*, at: datetime, at_most: int = 500) -> int:
     def expire(kind: Kind[Any], subject: Any, row: Approval) -> bool:
         if row.state not in Approval.WAITING or row.expires_at > at:
             return False
-        _end(row, State.EXPIRED, by=SYSTEM, at=at)
+        reason = "It could not be done in time." if row.state == State.FAILED else "Nobody decided in time."
+        _end(row, State.EXPIRED, message=row.message, by=SYSTEM, at=at)
         try:
             with transaction.atomic():
-                kind.refuse(subject, approval=row, reason="Nobody decided in time.", by=SYSTEM, at=at)
+                kind.refuse(subject, approval=row, reason=reason, by=SYSTEM, at=at)
         except DomainError as refused:  # the subject went on without it
             row.code, row.message = refused.code, refused.message[:500]
             row.save(update_fields=["code", "message"])

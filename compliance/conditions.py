@@ -29,12 +29,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Case:
-    """One activity under judgement, with its client as they are now and what else is known."""
+    """One activity under judgement, with its client as they are now and what else is known.
+
+    `is_past`: it is judged as if `at` were now, and what was done later is not known.
+    """
 
     activity: Activity
     client: Client
     facts: Facts
     at: datetime
+    is_past: bool = False
 
     @cached_property
     def level_since(self) -> datetime:
@@ -44,7 +48,7 @@ class Case:
     @cached_property
     def moved(self) -> Moved:
         """What the client moved lately, this activity left out."""
-        return Moved(self.client, at=self.at, without=self.activity)
+        return Moved(self.client, at=self.at, without=self.activity, only_before=self.is_past)
 
     @property
     def turnover(self) -> Decimal:

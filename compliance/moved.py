@@ -13,14 +13,17 @@ ROLLING: Final = tuple(window for window in Window if window != Window.ONE)
 
 
 class Moved:
-    """What counts of what a client did, back from an instant over each window. What they did later than that counts too.
+    """What counts of what a client did, back from an instant over each window. What they did later than that counts too, since
+    clocks differ; not with `only_before`.
 
     One question, when something is first asked of it; what is committed afterwards is not seen. `without` leaves one
     activity out: the one that is asked about.
     """
 
-    def __init__(self, client: Client, *, at: datetime, without: Activity | None = None) -> None:
-        self._client, self._at, self._without = client, at, without
+    def __init__(
+        self, client: Client, *, at: datetime, without: Activity | None = None, only_before: bool = False
+    ) -> None:
+        self._client, self._at, self._without, self._only_before = client, at, without, only_before
 
     def amount(self, kind: str, currency: str, window: Window) -> Decimal:
         """How much of a currency, by one kind of movement. Nothing, of what is allowed at once."""
@@ -39,6 +42,8 @@ class Moved:
         rows = Activity.objects.filter(client=self._client, counts=True, at__gt=min(since.values()))
         if self._without is not None and self._without.pk is not None:
             rows = rows.exclude(pk=self._without.pk)
+        if self._only_before:
+            rows = rows.filter(at__lte=self._at)
         columns: dict[str, Any] = {}
         for window, begins in since.items():
             columns[f"amount_{window:d}"] = Sum("amount", filter=Q(at__gt=begins))

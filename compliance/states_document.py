@@ -25,5 +25,10 @@ def approval() -> StateDiagram:
                 "`approvals.apply_due`, every 15 s, where the database was in trouble then",
                 f"{Approval.PATIENCE[State.APPROVED].length.total_seconds():.0f} s from the last vote",
             ),
+            State.FAILED: Waiting(
+                "somebody who may decide the kind: *Try again*, when what was in the way is gone; or whoever calls it off",
+                "`approvals.expire` ends it when the policy's hours are over",
+                f"{Approval.PATIENCE[State.FAILED].length.total_seconds():.0f} s from the last vote",
+            ),
         },
     )

@@ -33,6 +33,11 @@ class AdjustmentKind(Kind[Adjustment]):
         way = "to" if subject.direction == Adjustment.Direction.CREDIT else "from"
         return f"{subject}: {amount} {way} {subject.client}"
 
+    def gist(self, subject: Adjustment) -> str:
+        way = "to" if subject.direction == Adjustment.Direction.CREDIT else "from"
+        reversal = ", a reversal" if subject.reverses_id is not None else ""
+        return f"{way} the client: {subject.category}{reversal}"
+
     def content(self, subject: Adjustment) -> Content:
         return {
             "client": subject.client.uuid, "wallet": subject.wallet.uuid, "direction": subject.direction,

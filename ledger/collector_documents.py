@@ -10,7 +10,7 @@ from django.db.models import Sum
 
 from backoffice.state_diagrams import StateDiagram, Waiting, state_diagrams
 from ledger import history
-from ledger.control import checks, explain
+from ledger.control import checks
 from ledger.control.invariants import Invariant, Offender, invariants
 from ledger.history import Kind, Type
 from ledger.models import Account, ClawBack, CollectorEvent, Debt
@@ -29,7 +29,6 @@ def register() -> None:
     for name, kind in KINDS.items():
         history.kinds.register(name, kind)
     history.requests.register("claw_back", history.Requests(unposted=lambda asked: [], about=_about))
-    explain.explains.register("claw_back", _facts_of_claw_backs)
     checks.live_subjects.register("claw_back", _live)
     invariants.register(
         "debts_are_owed",
@@ -52,14 +51,6 @@ def _about(ids: set[UUID]) -> dict[UUID, history.About]:
         )
         for row in rows
     }
-
-
-def _facts_of_claw_backs(ids: set[UUID]) -> dict[UUID, explain.Facts]:
-    rows = ClawBack.objects.filter(uuid__in=ids).select_related("deposit")
-    return {
-        row.uuid: [("Deposit", row.deposit.reference), ("Collector", row.collector), ("Its id", row.external_id), ("State", row.get_state_display())]
-        for row in rows
-    }  # fmt: skip
 
 
 def _live(ids: set[UUID]) -> set[UUID]:

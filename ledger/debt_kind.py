@@ -35,6 +35,9 @@ class WriteOffKind(Kind[Debt]):
     def title(self, subject: Debt) -> str:
         return f"Write-off of {subject.left:,.{subject.currency.exponent}f} {subject.currency_id} owed by {subject.client}"
 
+    def gist(self, subject: Debt) -> str:
+        return f"of a debt since {subject.opened_at:%Y-%m-%d}"
+
     def content(self, subject: Debt) -> Content:
         return {"client": subject.client.uuid, "currency": subject.currency_id, "left": subject.left}
 

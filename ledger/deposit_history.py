@@ -5,7 +5,6 @@ from typing import Final
 from uuid import UUID
 
 from ledger import history
-from ledger.control.explain import Facts
 from ledger.history import Asked, Status, Transaction, Type
 from ledger.models import Deposit
 
@@ -49,25 +48,3 @@ def about(ids: set[UUID]) -> dict[UUID, history.About]:
 
 
 DEPOSITS: Final = history.Requests(unposted=unposted, about=about)
-
-
-def explain(ids: set[UUID]) -> dict[UUID, Facts]:
-    """What a deposit's entry came from: the request, and the line of the bank or the word of a provider."""
-    rows = Deposit.objects.filter(uuid__in=ids).select_related(
-        "currency", "bank_line__statement__bank_account"
-    ).defer("bank_line__statement__content", "bank_line__counterparty_iban")  # fmt: skip
-    return {row.uuid: [fact for fact in _facts(row) if fact[1]] for row in rows}
-
-
-def _facts(row: Deposit) -> Facts:
-    line = getattr(row, "bank_line", None)
-    return [
-        (
-            "Asked for",
-            f"{row.amount:,.{row.currency.exponent}f} {row.currency_id} by {row.get_method_display().lower()}, {row.reference}",
-        ),
-        ("Bank line", f"{line.statement}, line {line.place}" if line else ""),
-        ("Matched", line.reason if line else ""),
-        ("The other side's number", row.external_id),
-        ("Note", row.note),
-    ]

@@ -4,11 +4,12 @@ from backoffice import vitals
 from backoffice.backups.verifications import verifications
 from backoffice.starting_data import starting_data
 from backoffice.state_diagrams import state_diagrams
-from compliance import approvals, clients, decisions
+from compliance import approvals, clients, decisions, trials
 from ledger import (
     adjustment_defaults,
     collector_documents,
     deposit_history,
+    explanations,
     history,
     states_document,
     transfer_codes,
@@ -22,7 +23,7 @@ from ledger.bank import claims, importing
 from ledger.collecting.paypal_orders import PayPalOrders
 from ledger.collecting.port import collectors
 from ledger.collecting.stripe_cards import StripeCards
-from ledger.control import checks, explain, reconcilers, transfer_checks
+from ledger.control import checks, collector_lists, reconcilers, transfer_checks
 from ledger.control.reconciliation import reconcilers as counterparts
 from ledger.debt_kind import WriteOffKind
 from ledger.providers import providers
@@ -56,6 +57,7 @@ def _who_decides() -> None:
     for kind in (WithdrawalKind(), TransferKind(), AdjustmentKind(), WriteOffKind()):
         approvals.kinds.register(kind.name, kind)
     decisions.rechecks.register("withdrawals", withdrawals.look_again)
+    trials.facts.register("withdrawal", withdrawal_history.facts)
 
 
 def _control() -> None:
@@ -66,6 +68,7 @@ def _control() -> None:
     checks.live_subjects.register("withdrawal", withdrawal_history.live)
     counterparts.register("banks", reconcilers.with_banks, order=10)
     counterparts.register("custodian", reconcilers.with_custodian, order=20)
+    counterparts.register("collectors", collector_lists.with_collectors, order=25)
     counterparts.register("manual", reconcilers.by_hand, order=30)
 
 
@@ -77,8 +80,7 @@ def _clients() -> None:
     history.requests.register("withdrawal", withdrawal_history.WITHDRAWALS)
     history.requests.register("transfer", transfer_history.TRANSFERS)
     history.requests.register("adjustment", transfer_history.ADJUSTMENTS)
-    explain.explains.register("deposit", deposit_history.explain)
-    explain.explains.register("withdrawal", withdrawal_history.explain)
+    explanations.register()
 
 
 def _documents() -> None:

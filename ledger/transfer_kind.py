@@ -36,6 +36,9 @@ class TransferKind(Kind[Transfer]):
             return f"Exchange of {given} to {got}"
         return f"Transfer of {given} to {subject.to_client}"
 
+    def gist(self, subject: Transfer) -> str:
+        return f"into {subject.got_currency_id}" if subject.is_exchange else f"to {subject.to_client}"
+
     def content(self, subject: Transfer) -> Content:
         return {
             "client": subject.client.uuid, "to": subject.to_client.uuid, "given": subject.given,

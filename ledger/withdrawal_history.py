@@ -8,10 +8,12 @@ from uuid import UUID
 
 from django.db.models import Prefetch
 
+from compliance.conditions import Facts
 from ledger import history
-from ledger.control.explain import Facts
+from ledger.control import explain as explaining
+from ledger.control.explain import agreed
 from ledger.history import Asked, Status, Transaction, Type
-from ledger.models import Payment, Withdrawal
+from ledger.models import Method, Payment, Withdrawal
 
 State = Withdrawal.State
 # Before money leaves; afterwards the posting stands in the list, and the posting that brings it back.
@@ -60,7 +62,15 @@ def live(ids: set[UUID]) -> set[UUID]:
     )
 
 
-def explain(ids: set[UUID]) -> dict[UUID, Facts]:
+def facts(ids: set[UUID]) -> dict[UUID, Facts]:
+    """What compliance could not know of each by itself, but for what the client owed then: that is not kept."""
+    return {
+        row.uuid: Facts(beneficiary_added_at=row.beneficiary.added_at, is_crypto=row.method == Method.CRYPTO)
+        for row in Withdrawal.objects.filter(uuid__in=ids).select_related("beneficiary")
+    }
+
+
+def explain(ids: set[UUID]) -> dict[UUID, explaining.Facts]:
     """What stands behind a withdrawal's entry: who asked for it, the decision, who agreed by which policy, the provider's word."""
     rows = Withdrawal.objects.filter(uuid__in=ids).select_related(
         "beneficiary", "decision", "approval__policy", "currency"
@@ -72,16 +82,13 @@ def explain(ids: set[UUID]) -> dict[UUID, Facts]:
 _PAYMENTS: Final = Prefetch("payments", queryset=Payment.objects.select_related("batch").order_by("-id"))
 
 
-def _facts(row: Withdrawal) -> Facts:
+def _facts(row: Withdrawal) -> explaining.Facts:
     payment = next(iter(row.payments.all()), None)
-    approval = row.approval
-    votes = [vote.by_user for vote in approval.votes.all()] if approval is not None else []
     digits = row.currency.exponent
     return [
         ("Asked for", f"{row.amount:,.{digits}f} {row.currency_id} to {row.beneficiary}, {row.reference}"),
         ("Decision", ", ".join([row.decision.get_outcome_display(), *(one["code"] for one in row.decision.reasons)])),
-        ("Policy", str(approval.policy) if approval is not None and approval.policy is not None else ""),
-        ("Agreed to by", ", ".join(map(str, votes))),
+        *agreed(row.approval),
         ("Payment", f"{payment.end_to_end_id}, {payment.get_state_display().lower()}" if payment else ""),
         ("File", str(payment.batch) if payment and payment.batch else ""),
         ("The provider said", (payment.evidence or payment.problem or payment.provider_ref) if payment else ""),

@@ -33,6 +33,12 @@ class WithdrawalKind(Kind[Withdrawal]):
         digits = subject.currency.exponent
         return f"Withdrawal of {subject.amount:,.{digits}f} {subject.currency_id} to {subject.beneficiary}"
 
+    def gist(self, subject: Withdrawal) -> str:
+        """Their own account by its ends alone; whose it is where that is somebody else."""
+        where = subject.beneficiary
+        is_own = where.holder.casefold() == subject.client.name.casefold()
+        return f"to {where.hint}" if is_own else f"to {where}"
+
     def content(self, subject: Withdrawal) -> Content:
         return {
             "client": subject.client.uuid, "beneficiary": subject.beneficiary.uuid,
@@ -96,5 +102,7 @@ def _facts(row: Any) -> Iterable[str]:
 
 
 def _days(length: timedelta) -> str:
-    hours = int(length.total_seconds() // 3600)
+    hours = int(length.total_seconds() / 3600)
+    if hours < 1:
+        return "minutes"
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"

@@ -10,11 +10,13 @@ one verb and returns the sentence that says what happened (`Done`: and where to 
 Nothing changes on GET. A refusal is shown in the dialog with its code; whatever was begun is undone.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import messages
@@ -49,6 +51,41 @@ class DialogForm(forms.Form):
         """What will happen, where that depends on the reader or on what is chosen. Called when the form is shown."""
         return ""
 
+    def is_shown(self) -> bool:
+        """Whether its reader has seen what exactly this does."""
+        return True
+
+
+class ShownFirst(DialogForm):
+    """A dialog whose effect depends on what is typed. Its first press shows that, and moves nothing; the second does it.
+
+    `decides` names the fields the effect depends on: typed otherwise meanwhile, it is shown anew. What stands in them when
+    the dialog opens is shown at once, so that whoever leaves it presses once.
+    """
+
+    decides: ClassVar[tuple[str, ...]]
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def is_shown(self) -> bool:
+        """Marks what is about to be shown, so that the same is done when it comes back."""
+        if not self.is_bound:
+            given = [str(self.get_initial_for_field(self.fields[name], name) or "") for name in self.decides]
+            mark = self._mark(given) if all(given) else ""
+            self.fields["seen"].initial = mark
+            return bool(mark)
+        if not self.is_valid():
+            return False
+        mark = self._mark([str(self.data.get(self.add_prefix(name), "")) for name in self.decides])
+        was_shown = self.cleaned_data["seen"] == mark
+        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        data[self.add_prefix("seen")] = mark
+        self.data = data
+        return was_shown
+
+    @staticmethod
+    def _mark(given: list[str]) -> str:
+        return hashlib.sha256(json.dumps(given).encode()).hexdigest()
+
 
 class ReasonForm(DialogForm):
     """Asks why. The reason is kept beside the event that it explains."""
@@ -72,6 +109,7 @@ class Done:
 Do = Callable[[Any, HttpRequest, Any, Any], str | Done | Results]
 Effect = Callable[[Any], Any]
 MARK: Final = "is_dialog_action"
+LOOK: Final = "Show what it does"
 
 
 def dialog_action(
@@ -121,8 +159,9 @@ def dialog_action(
             form = form_class(*sent, initial={"key": f"console-{uuid7()}"})
             form.reader = request.user  # type: ignore[assignment]
             form.fit(row)
+            is_shown = form.is_shown()
             if request.method == "POST":
-                if form.is_valid():
+                if form.is_valid() and is_shown:
                     try:
                         with nullcontext() if many else transaction.atomic():
                             said = do(self, request, row, form)
@@ -145,8 +184,8 @@ def dialog_action(
                 "form": form,
                 "effect": "" if results else effect(row) if effect else form.effect(row),
                 "results": results,
-                "button": button(row) if callable(button) else button,
-                "danger": danger,
+                "button": _label(button, row) if is_shown or (form.is_bound and form.is_valid()) else LOOK,
+                "danger": danger and (is_shown or form.is_bound),
                 "refusal": refusal,
                 "blocked": refusal is not None and request.method != "POST",
                 "back": self.after_action(row),
@@ -170,6 +209,10 @@ def dialog_action(
         return view
 
     return declare
+
+
+def _label(button: str | Callable[[Any], str], row: Any) -> str:
+    return button(row) if callable(button) else button
 
 
 def _refusal(check: Callable[[Any], None], row: Any) -> DomainError | None:

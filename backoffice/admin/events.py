@@ -143,7 +143,7 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description="Detail")
     def detail(self, event: Event) -> SafeString:
         text = timeline.detail(event.payload)
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', text, text)
+        return show.cut(text)
 
     @admin.display(description="By")
     def who(self, event: Event) -> str:
@@ -166,8 +166,7 @@ class EventAdmin(ReadOnlyAdmin):
                     ("Name", row.name),
                     ("About", about(row, named.get(row.subject_id))),
                     ("Client", show.link(*client) if client else ""),
-                    *((word.replace("_", " ").capitalize(), timeline.detail({word: value}).removeprefix(word.replace("_", " ")).strip())
-                      for word, value in row.payload.items() if timeline.detail({word: value})),
+                    *timeline.values(row.payload),
                 ]),
                 ("Who and when?", [
                     ("By", timeline.who(row)),

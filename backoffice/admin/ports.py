@@ -144,6 +144,8 @@ search: Port[Callable[[HttpRequest, str, int], list[Found]]] = Port("search")
 subjects: Port[Callable[[set[uuid.UUID]], dict[uuid.UUID, tuple[str, str]]]] = Port("subjects")
 # By event name: what happened, in words; a function is given the event's payload.
 words: Port[str | Callable[[dict[str, Any]], str]] = Port("events in words")
+# By the name of a part of events' payloads: what its value means, in words; empty text where that says nothing.
+phrases: Port[Callable[[Any], str]] = Port("parts of events in words")
 # By model label: which rows a member of staff may see, where the model itself cannot know.
 limits: Port[Callable[[User, QuerySet[Any]], QuerySet[Any]]] = Port("which rows staff may see")
 # By model label: the public ids of the clients a row is about, where its own columns do not say.

@@ -115,6 +115,11 @@ def badge(text: str, tone: str = WAITING) -> SafeString:
     return format_html('<span class="c-badge c-{}">{}</span>', tone, text)
 
 
+def cut(text: object, whole: object = "") -> SafeString:
+    """A sentence in a list, on one line: cut where its room ends, all of it at a hover. `whole` says more than fits."""
+    return format_html('<span class="c-why-cell" title="{}">{}</span>', whole or text, text)
+
+
 def yes(value: bool, *, good: str = "Yes", bad: str = "No") -> SafeString:
     """A yes or no, in words."""
     return format_html(

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -17,6 +17,7 @@ from backoffice.models import Event
 # Parts of a payload that are shown elsewhere or mean nothing to a reader.
 SILENT: Final = {
     "state",
+    "was",
     "kind",
     "steps",
     "user",
@@ -28,8 +29,10 @@ SILENT: Final = {
     "content_hash",
     "sha256",
 }
+FIRST: Final = ("amount", "given", "got", "stake", "fee")
 AT_MOST: Final = 60
 # An instant as the log keeps it.
+NUMBER: Final = re.compile(r"-?\d+\.\d+|0")
 INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
 
@@ -50,7 +53,12 @@ def of(subject_type: str, subject_id: uuid.UUID) -> list[Happening]:
     rows = Event.objects.filter(subject_type=subject_type, subject_id=subject_id).select_related(
         "by_user", "reason"
     )
-    return [line(event) for event in reversed(rows.order_by("-id")[:AT_MOST])]
+    known: dict[str, Any] = {}
+    happenings = []
+    for event in reversed(rows.order_by("-id")[:AT_MOST]):
+        happenings.append(line(event, known))
+        known |= event.payload
+    return happenings
 
 
 def of_client(client_id: uuid.UUID) -> list[Happening]:
@@ -60,10 +68,11 @@ def of_client(client_id: uuid.UUID) -> list[Happening]:
     return [line(event) for event in rows.order_by("-position")[:15]]
 
 
-def line(event: Event) -> Happening:
+def line(event: Event, known: Mapping[str, Any] | None = None) -> Happening:
+    """An event as a line. What earlier lines have said of the same thing (`known`) is not said again."""
     return Happening(
         what=what(event),
-        detail=" · ".join(part for part in (detail(event.payload), why(event)) if part),
+        detail=" · ".join(part for part in (detail(event.payload, known), why(event)) if part),
         who=who(event),
         at=show.at(event.at),
         correlation_id=event.correlation_id,
@@ -99,11 +108,74 @@ def why(event: Event) -> str:
     return f"“{reason}”" if reason is not None else ""
 
 
-def detail(payload: dict[str, Any]) -> str:
-    """The rest of what the event says, as words and values. Never raw JSON."""
-    parts = [f"{word.replace('_', ' ')} {_value(value)}" for word, value in payload.items()
-             if word not in SILENT and value not in (None, "", []) and not _is_id(value)]  # fmt: skip
-    return " · ".join(parts)
+def detail(payload: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> str:
+    """What an event says beside its name, in words: amounts with their currency, no zeros, nothing that is `known`.
+
+    What a part of a payload means say the apps (`ports.phrases`). Never raw JSON.
+    """
+    known = known or {}
+    of_amounts = {_currency_of(word, payload) for word, value in payload.items() if _is_amount(word, value)}
+    return " · ".join(
+        said
+        for word, value in sorted(payload.items(), key=lambda part: _place(part[0]))
+        if not _is_same(value, known.get(word))
+        and word not in of_amounts
+        and (said := _phrase(word, value, payload))
+    )
+
+
+def values(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """All of an event's payload that means something to a reader, zeros too: labels and values."""
+    return [
+        (word.replace("_", " ").capitalize(), _value(value))
+        for word, value in payload.items()
+        if word not in SILENT and value not in (None, "", []) and not _is_id(value)
+    ]
+
+
+def _phrase(word: str, value: Any, payload: Mapping[str, Any]) -> str:
+    if word in SILENT or value in (None, "", []) or _is_id(value):
+        return ""
+    if word in ports.phrases.names():
+        return ports.phrases.get(word)(value)
+    if _is_amount(word, value):
+        if not Decimal(value):
+            return ""
+        currency = payload.get(_currency_of(word, payload), "")
+        said = f"{show.tidy(Decimal(value), 2)} {currency}".strip()
+        return said if word == "amount" and currency else f"{word.replace('_', ' ')} {said}"
+    if value == 0 and not isinstance(value, bool):
+        return ""
+    return f"{word.replace('_', ' ')} {_value(value)}"
+
+
+def _place(word: str) -> int:
+    """The database gives a payload's parts in an order of its own: what matters first comes first."""
+    return FIRST.index(word) if word in FIRST else len(FIRST)
+
+
+def _is_same(value: Any, before: Any) -> bool:
+    """120.00 and 120.000 are one amount."""
+    if (
+        isinstance(value, str)
+        and isinstance(before, str)
+        and NUMBER.fullmatch(value)
+        and NUMBER.fullmatch(before)
+    ):
+        return Decimal(value) == Decimal(before)
+    return bool(value == before)
+
+
+def _is_amount(word: str, value: Any) -> bool:
+    """A decimal, which the log keeps as text. Digits alone may be somebody's number of something, but of an amount."""
+    return isinstance(value, str) and (
+        NUMBER.fullmatch(value) is not None or (word == "amount" and value.isdigit())
+    )
+
+
+def _currency_of(word: str, payload: Mapping[str, Any]) -> str:
+    """The part of a payload that says in which currency another is: its own, or that of all."""
+    return f"{word}_currency" if f"{word}_currency" in payload else "currency"
 
 
 def _is_id(value: Any) -> bool:

@@ -105,6 +105,7 @@ class Access(models.Model):
         HISTORY = "history", "Read the changes of"
         SEARCH = "search", "Found by searching"
         VIEW = "view", "Asked as the client"
+        EXPORT = "export", "Downloaded in a list"
 
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField()
@@ -119,6 +120,7 @@ class Access(models.Model):
     class Meta:
         verbose_name_plural = "accesses"
         default_permissions = ("view",)
+        permissions = [("export_lists", "Can download the lists they see as CSV")]
         indexes = [
             models.Index(fields=["client_id", "-at"], name="access_by_client"),
             models.Index(fields=["by_user", "-at"], name="access_by_person"),

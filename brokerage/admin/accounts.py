@@ -107,7 +107,7 @@ class TradingAccountAdmin(ConsoleAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, account: TradingAccount) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', account.why, account.why)
+        return show.cut(account.why)
 
     def record(self, request: HttpRequest, row: TradingAccount) -> Record:
         """Balances on both sides, open trades, entries and what happened. The token is never shown."""

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
@@ -86,7 +85,7 @@ class GrantAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, grant: Grant) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', grant.why, grant.why)
+        return show.cut(grant.why)
 
     def record(self, request: HttpRequest, row: Grant) -> Record:
         """State, scopes and times; of the tokens only whether there are any."""
@@ -157,7 +156,7 @@ class GrantRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: GrantRequest) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: GrantRequest) -> Record:
         """Who went where, and what became of it."""

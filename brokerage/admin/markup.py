@@ -132,7 +132,7 @@ class MarkupReportAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: MarkupReport) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     @admin.display(description="Compared")
     def compared(self, row: MarkupReport) -> SafeString:

@@ -134,7 +134,7 @@ class TradeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, trade: Trade) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', trade.why, trade.why)
+        return show.cut(trade.why)
 
     def record(self, request: HttpRequest, row: Trade) -> Record:
         """The facts by question, what happened, and what was posted."""

@@ -23,7 +23,7 @@ from backoffice.admin.taking import take_actions
 from backoffice.who import By
 from compliance import approval_kinds, approvals
 from compliance.admin.approval_rows import dress, money
-from compliance.approval_votes import check_may_vote, decidable
+from compliance.approval_votes import check_may_try_again, check_may_vote, decidable
 from compliance.models import Approval, Client
 
 PERMISSION: Final = "compliance.decide_approval"
@@ -131,6 +131,62 @@ def reject_this(admin: Any, request: HttpRequest, row: Approval, form: Any) -> D
     data = form.cleaned_data
     approvals.reject(row, reason=data["reason"], by=_by(request), at=timezone.now(), key=data["key"])
     return Done(f"{row.title}: rejected.", _inbox())
+
+
+class TryAgainForm(DialogForm):
+    """Nothing to fill in."""
+
+    def check(self, row: Approval) -> None:
+        check_may_try_again(row, self.reader, at=timezone.now())
+
+
+@dialog_action(
+    TryAgainForm, title="Try again", button="Look again, and do it", permission=PERMISSION, icon="replay",
+    description="The votes that were given stand. Everything is looked at once more; what is still in the way is said, and nothing moves.",
+    applies=lambda row: row.state == Approval.State.FAILED, effect=preview,
+)  # fmt: skip
+def try_this_again(admin: Any, request: HttpRequest, row: Approval, form: Any) -> str:
+    return _said(approvals.try_again(row, by=_by(request), at=timezone.now()))
+
+
+class SubjectAgainForm(DialogForm):
+    """The same from the page of what it is about."""
+
+    def check(self, row: Any) -> None:
+        check_may_try_again(_failed(row), self.reader, at=timezone.now())
+
+    def effect(self, row: Any) -> SafeString | str:
+        found = failed_of(row)
+        return preview(found) if found is not None else ""
+
+
+def failed_of(row: Any) -> Approval | None:
+    """The approval of this row that could not be done and waits, if there is one; asked once for a page."""
+    if not hasattr(row, "_approval_failed"):
+        row._approval_failed = Approval.objects.failed().filter(subject_id=row.uuid).order_by("-id").first()
+    return row._approval_failed  # type: ignore[no-any-return]
+
+
+def _failed(row: Any) -> Approval:
+    found = failed_of(row)
+    if found is None:
+        raise approvals.ApprovalOver("Nothing about it waits to be tried again.")
+    return found
+
+
+def why(row: Any) -> str:
+    """Why something is where it is: where others agreed to it and it could not be done, that, and what comes next."""
+    found = None if row.state in type(row).FINAL else failed_of(row)
+    return found.why if found is not None else row.why  # type: ignore[no-any-return]
+
+
+@dialog_action(
+    SubjectAgainForm, title="Try again", button="Look again, and do it", permission=PERMISSION, icon="replay",
+    description="It was agreed to, and those votes stand. Everything is looked at once more; what is still in the way is said, and nothing moves.",
+    applies=lambda row: failed_of(row) is not None,
+)  # fmt: skip
+def try_subject_again(admin: Any, request: HttpRequest, row: Any, form: Any) -> str:
+    return _said(approvals.try_again(_failed(row), by=_by(request), at=timezone.now()))
 
 
 class TakeForm(DialogForm):

@@ -54,15 +54,22 @@ def money(row: Approval) -> SafeString:
     return show.money(row.amount, row.currency_id or "", row.currency.exponent)
 
 
+def gist(row: Approval) -> str:
+    """What it is, beside its client and amount: “Withdrawal to Ana Abara, DE…42”; of a dressed row."""
+    kind, subject = approval_kinds.find(row.kind), row.subject_shown  # type: ignore[attr-defined]
+    said = kind.gist(subject) if kind is not None and subject is not None else ""
+    return f"{kind_label(row)} {said}" if said else row.title
+
+
 def chips(row: Approval) -> SafeString:
-    """What to know of it, in words; of a dressed row."""
+    """What to know of it, in words; of a dressed row. Where there is no room for all, all of it is told at a hover."""
     words: list[str] = row.chips_shown  # type: ignore[attr-defined]
     if not words:
         return show.NOTHING
     return format_html(
-        '<span class="c-chips">{}</span>',
+        '<span class="c-chips" title="{}">{}</span>', " · ".join(words),
         format_html_join("", '<span class="c-chip">{}</span>', ((word,) for word in words)),
-    )
+    )  # fmt: skip
 
 
 def agreed(row: Approval) -> str:

@@ -1,6 +1,6 @@
 """The approvals inbox: whatever waits for somebody's vote, of every kind that is registered, and each one's record."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -21,13 +21,20 @@ from backoffice.patience import is_late
 from backoffice.who import called
 from compliance import approval_kinds
 from compliance.admin import approval_actions
-from compliance.admin.approval_rows import agreed, chips, dress, kind_label, money, next_step
+from compliance.admin.approval_rows import agreed, chips, dress, gist, kind_label, money, next_step
 from compliance.approval_votes import decidable
 from compliance.models import Approval
 
 LIST = "admin:compliance_approval_changelist"
 VIEW = "compliance.view_approval"
-TITLES = {"mine": "Mine", "unassigned": "Unassigned", "overdue": "Overdue", "": "All"}
+SOON = timedelta(hours=12)  # before it ends by itself, an approval says so in the list
+TITLES = {
+    "mine": "Mine",
+    "unassigned": "Unassigned",
+    "overdue": "Overdue",
+    "failed": "Could not be done",
+    "": "All",
+}
 S = Approval.State
 TONES = {
     S.OPEN: show.MINE, S.APPROVED: show.MOVING, S.APPLIED: show.DONE, S.REJECTED: show.WRONG, S.FAILED: show.WRONG,
@@ -36,7 +43,8 @@ TONES = {
 
 
 def queues(request: HttpRequest) -> Queues:
-    """Mine: what I have in hand. Unassigned: what waits for me and is in nobody's hands. Overdue: past its patience."""
+    """Mine: what I have in hand. Unassigned: what waits for me and is in nobody's hands. Overdue: past its patience. Failed:
+    agreed to, and refused when it was to be done."""
     user: Any = request.user
 
     def mine(rows: Any, at: datetime) -> QuerySet[Approval]:
@@ -48,7 +56,10 @@ def queues(request: HttpRequest) -> Queues:
     def overdue(rows: Any, at: datetime) -> QuerySet[Approval]:
         return rows.stuck(at)  # type: ignore[no-any-return]
 
-    return {"mine": mine, "unassigned": unassigned, "overdue": overdue}
+    def failed(rows: Any, at: datetime) -> QuerySet[Approval]:
+        return rows.failed()  # type: ignore[no-any-return]
+
+    return {"mine": mine, "unassigned": unassigned, "overdue": overdue, "failed": failed}
 
 
 class Inbox(ChangeList):
@@ -64,13 +75,11 @@ class Inbox(ChangeList):
 class ApprovalAdmin(ReadOnlyAdmin):
     list_display = (
         "age",
-        "kind_shown",
         "who",
         "what",
         "amount_shown",
         "chips_shown",
-        "votes_shown",
-        "next_shown",
+        "state_and_next",
     )
     list_display_links = ("what",)
     list_select_related = ("client", "currency", "taken_by", "role")
@@ -79,7 +88,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     search_fields = ("title",)
     search_help_text = "Client, or the public id of an approval or of what it is about"
     actions_list = ("take_next_one", "approve_several")
-    actions_detail = ("approve_this", "reject_this", "take_this", "let_this_go")
+    actions_detail = ("approve_this", "reject_this", "try_this_again", "take_this", "let_this_go")
     subject_type = "approval"
     list_intro = (
         "What somebody asked for and others must agree to, whatever it is. Who asks never decides; everybody votes once, on "
@@ -87,6 +96,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     )
     empty_text = "Nothing waits here. What needs a second pair of eyes appears by itself, oldest first."
     take_next_one, approve_several = approval_actions.taking.take_next, approval_actions.approve_several
+    try_this_again = approval_actions.try_this_again
     approve_this, reject_this = approval_actions.approve_this, approval_actions.reject_this
     take_this, let_this_go = approval_actions.taking.take, approval_actions.taking.let_go
 
@@ -125,17 +135,13 @@ class ApprovalAdmin(ReadOnlyAdmin):
     def age(self, row: Approval) -> SafeString:
         return show.when(row.requested_at, tone=show.WRONG if is_late(row, timezone.now()) else "")
 
-    @admin.display(description="Kind")
-    def kind_shown(self, row: Approval) -> str:
-        return kind_label(row)
-
     @admin.display(description="Client")
     def who(self, row: Approval) -> SafeString:
         return record_link(row.client)  # type: ignore[no-any-return]
 
     @admin.display(description="What")
-    def what(self, row: Approval) -> str:
-        return row.title
+    def what(self, row: Approval) -> SafeString:
+        return format_html('<span class="c-what-cell" title="{}">{}</span>', row.title, gist(row))
 
     @admin.display(description="Amount")
     def amount_shown(self, row: Approval) -> SafeString:
@@ -145,14 +151,22 @@ class ApprovalAdmin(ReadOnlyAdmin):
     def chips_shown(self, row: Approval) -> SafeString:
         return chips(row)
 
-    @admin.display(description="Approvals")
-    def votes_shown(self, row: Approval) -> SafeString:
-        return show.two(agreed(row), self.state_shown(row))
-
-    @admin.display(description="Why, and what next")
-    def next_shown(self, row: Approval) -> SafeString:
-        text = next_step(row, timezone.now())
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', text, text)
+    @admin.display(description="State")
+    def state_and_next(self, row: Approval) -> SafeString:
+        """Of what waits for votes how many it has, and in whose hands it is or that its time is short; of the rest what
+        became of it.
+        """
+        now = timezone.now()
+        shown, more = self.state_shown(row), ""
+        if row.state == S.OPEN and row.needed:
+            shown = show.badge(f"{agreed(row)} agreed", TONES[S.OPEN])
+            if row.is_taken(now):
+                more = f"with {row.taken_by}"
+            elif row.expires_at - now < SOON:
+                more = f"ends {show.ago(row.expires_at, now)}" if row.expires_at > now else "time is over"
+        return format_html(
+            '<span title="{}">{} <span class="c-quiet">{}</span></span>', next_step(row, now), shown, more
+        )
 
     def state_shown(self, row: Approval) -> SafeString:
         return show.badge(row.get_state_display(), TONES[Approval.State(row.state)])
@@ -231,6 +245,13 @@ ports.sidebar.register(
     order=5,
 )
 ports.subjects.register("approval", _approvals)
+# What the words of an event say already, and which row a policy is.
+for _part in ("verdict", "policy"):
+    ports.phrases.register(_part, lambda value: "")
+ports.phrases.register(
+    "needed",
+    lambda value: "1 must agree" if value == 1 else f"{value} must agree" if value else "nobody need agree",
+)
 for _name, _words in {
     "approval.requested": "Asked for",
     "approval.voted": lambda payload: "Agreed to" if payload["verdict"] == "approve" else "Said no to",
@@ -239,6 +260,7 @@ for _name, _words in {
     "approval.voided": "Voided",
     "approval.expired": "Nobody decided in time",
     "approval.failed": "Agreed to, and refused when it was to be done",
+    "approval.tried_again": "Tried again",
     "approval.taken": "Taken in hand",
     "approval.let_go": "Let go",
 }.items():

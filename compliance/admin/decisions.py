@@ -1,18 +1,24 @@
 """Decisions about what clients do with money, the rules behind them, and both on the client's page."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
+from backoffice.admin.actions import DialogForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
 from backoffice.admin.filters import choice_filter, period_filter
+from backoffice.admin.many import Result, Results
 from backoffice.admin.ports import Entry, Panel
 from backoffice.admin.record import Record, Tab
 from backoffice.who import called
+from compliance import trials
 from compliance.models import Activity, Client, Decision, MonitoringRule, Movement, Outcome
 
 TONES = {Outcome.ALLOW: show.DONE, Outcome.REVIEW: show.MINE, Outcome.BLOCK: show.WRONG}
@@ -68,7 +74,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     @admin.display(description="Why")
     def why_shown(self, row: Decision) -> SafeString:
         text = " · ".join(reason["message"] for reason in row.reasons) or "Nothing spoke against it"
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', text, text)
+        return show.cut(text)
 
     def record(self, request: HttpRequest, row: Decision) -> Record:
         about = ports.names([(row.activity.subject_type, row.activity.subject_id)]).get(
@@ -110,6 +116,67 @@ def _looks(activity: Activity) -> SafeString:
     )  # fmt: skip
 
 
+class TryForm(DialogForm):
+    """The rule as it is, or as it might be."""
+
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=365,
+        initial=30,
+        label="Of the last days",
+        widget=UnfoldAdminTextInputWidget({"inputmode": "numeric"}),
+    )
+    threshold = forms.DecimalField(
+        min_value=0,
+        max_digits=38,
+        decimal_places=18,
+        widget=UnfoldAdminTextInputWidget({"inputmode": "decimal"}),
+    )
+    outcome = forms.ChoiceField(
+        choices=[(Outcome.REVIEW, "To be looked at"), (Outcome.BLOCK, "Blocked")],
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ("days", "threshold", "outcome", "key")
+
+    def fit(self, row: MonitoringRule) -> None:
+        self.fields["threshold"].initial = show.tidy(row.threshold).replace(",", "")
+        self.fields["threshold"].help_text = f"{row.get_condition_display()} …"
+        self.fields["outcome"].initial = row.outcome
+
+
+@dialog_action(
+    TryForm, title="Try on the past", button="Try it", permission="compliance.view_monitoringrule", icon="history", many=True,
+    description="What it would have said of what clients asked for, in force or not, as it is or with other figures. Nothing changes. What a "
+    "client's level, risk and standing are is taken as it is today, and that nobody owed us anything.",
+)  # fmt: skip
+def try_rule(admin: Any, request: HttpRequest, row: MonitoringRule, form: Any) -> Results:
+    data = form.cleaned_data
+    row.threshold, row.outcome = data["threshold"], data["outcome"]
+    found = trials.run(row, days=data["days"], reader=form.reader, at=timezone.now())
+    return Results(_said(found), [
+        Result(
+            f"{one.activity}, {show.tidy(one.activity.amount, one.activity.currency.exponent)} {one.activity.currency_id}, {one.activity.client}",
+            f"{one.message}: {one.was.label.lower()} → {one.would_be.label.lower()}" if one.was != one.would_be
+            else f"{one.message}; {one.was.label.lower()} as it was",
+        )
+        for one in found.came[: trials.EXAMPLES]
+    ])  # fmt: skip
+
+
+def _said(found: trials.Trial) -> str:
+    """The figures as a sentence: how many it speaks of, and how all ended without and with it."""
+
+    def many(of: Mapping[Outcome, int]) -> str:
+        return ", ".join(f"{of.get(each, 0):,} {each.label.lower()}" for each in Outcome)
+
+    those = "all" if found.is_all else "the newest"
+    examples = f" The newest {trials.EXAMPLES} of these:" if len(found.came) > trials.EXAMPLES else ""
+    return (
+        f"It would have come true for {len(found.came):,} of {found.looked_at:,} ({those} of that time). Without it: {many(found.was)}. With it: "
+        f"{many(found.would_be)}.{examples}"
+    )
+
+
 @admin.register(MonitoringRule)
 class MonitoringRuleAdmin(ConsoleAdmin):
     list_display = ("name", "watches", "condition_shown", "threshold_shown", "outcome_shown", "in_force")
@@ -118,6 +185,8 @@ class MonitoringRuleAdmin(ConsoleAdmin):
     ordering = ("name",)
     edit_fields = ("name", "kind", "condition", "threshold", "currency", "outcome", "told", "is_active")
     add_fields = ("code", *edit_fields)
+    actions_detail = ("try_rule",)
+    try_rule = try_rule
     list_intro = (
         "What to watch for in what clients do with money. The worst of what comes true counts, and every reason is kept. What the client "
         "may be told is a text of its own: it never says what was suspected."
@@ -185,6 +254,11 @@ ports.clients_of.register("compliance.decision", lambda row: [row.activity.clien
 ports.client_panels.register("decisions", Panel("Decisions", "compliance.view_decision", _panel), order=41)
 ports.subjects.register("activity", _activities)
 ports.words.register("activity.decided", lambda payload: f"{Outcome(payload['outcome']).label}")
+_SAID: dict[str, str] = {
+    Outcome.REVIEW: "compliance wants it looked at",
+    Outcome.BLOCK: "stopped by compliance",
+}
+ports.phrases.register("outcome", lambda value: _SAID.get(value, ""))
 ports.words.register("activity.released", "Came to nothing; takes no room any more")
 ports.sidebar.register(
     "decisions", Entry("Compliance", "Decisions", "admin:compliance_decision_changelist", "gavel", "compliance.view_decision"),

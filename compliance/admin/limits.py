@@ -17,6 +17,7 @@ from unfold.widgets import (
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported
 from backoffice.admin.filters import choice_filter, rows_filter
 from backoffice.admin.ports import Entry, Panel
 from backoffice.admin.record import Record
@@ -30,7 +31,7 @@ PERMISSION = "compliance.set_limitoverride"
 
 
 @admin.register(Limit)
-class LimitAdmin(ConsoleAdmin):
+class LimitAdmin(Exported, ConsoleAdmin):
     list_display = ("kind_shown", "level", "currency", "when", "most", "in_force")
     list_display_links = ("kind_shown",)
     list_select_related = ("currency",)
@@ -42,6 +43,10 @@ class LimitAdmin(ConsoleAdmin):
         choice_filter("kyc_level", "KYC level", [(str(level), f"Level {level}") for level in LEVELS]),
         rows_filter("currency", "currency", lambda request: Currency.objects.order_by("code")),
     )
+    exported = (
+        ("Kind", "kind"), ("KYC level", "kyc_level"), ("Currency", "currency_id"), ("Within", "window"), ("At most", "amount"),
+        ("In force", "is_active"),
+    )  # fmt: skip
     list_intro = (
         "The most a client of a KYC level may move, at once or within a window that rolls. What is over it is blocked, and stored as "
         "blocked. Without a row nothing is limited. A single client's own limit stands under Compliance → Client limits."

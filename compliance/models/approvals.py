@@ -88,8 +88,12 @@ class ApprovalQuerySet(InHandQuerySet["Approval"]):
         """Everything that was asked about one thing, oldest first."""
         return self.filter(kind=kind, subject_id=subject_id).order_by("id")
 
+    def failed(self) -> "ApprovalQuerySet":
+        """Agreed to, and refused when it was to be done."""
+        return self.filter(state=Approval.State.FAILED)
+
     def due(self, at: datetime) -> "ApprovalQuerySet":
-        """What ran out of its time."""
+        """What ran out of its time, what could not be done among it."""
         return self.filter(state__in=Approval.WAITING, expires_at__lte=at).order_by("expires_at", "id")
 
     def stuck(self, at: datetime) -> "ApprovalQuerySet":
@@ -118,12 +122,14 @@ class Approval(PublicIdModel, InHand):
         State.REJECTED: set(),
         State.VOIDED: set(),
         State.EXPIRED: set(),
-        State.FAILED: set(),
+        # What could not be done waits for somebody to try again, to call it off, or for its time to end.
+        State.FAILED: {State.APPROVED, State.VOIDED, State.EXPIRED},
     }
-    WAITING: Final = (State.OPEN, State.APPROVED)
+    WAITING: Final = (State.OPEN, State.APPROVED, State.FAILED)
     PATIENCE: Final = {
         State.OPEN: Patience(timedelta(hours=4), "requested_at", "Whoever may approve it"),
         State.APPROVED: Patience(timedelta(minutes=2), ("decided_at", "requested_at"), "A worker"),
+        State.FAILED: Patience(timedelta(hours=4), ("decided_at", "requested_at"), "Whoever may approve it"),
     }
 
     kind = models.CharField(max_length=40)
@@ -178,7 +184,9 @@ class Approval(PublicIdModel, InHand):
         ]  # fmt: skip
         indexes = [
             models.Index(fields=["id"], condition=Q(state="open"), name="approval_open"),
-            models.Index(fields=["expires_at"], condition=Q(state__in=["open", "approved"]), name="approval_due"),
+            models.Index(
+                fields=["expires_at"], condition=Q(state__in=["open", "approved", "failed"]), name="approval_due"
+            ),
             models.Index(fields=["subject_id"], name="approval_by_subject"),
             models.Index(fields=["client", "-id"], name="approval_by_client"),
         ]  # fmt: skip
@@ -202,10 +210,13 @@ class Approval(PublicIdModel, InHand):
                 return "Somebody said no."
             case State.VOIDED:
                 return f"It ended before it was decided. {self.message}".strip()
+            case State.EXPIRED if self.message:
+                return f"It was not done in time: {self.message.rstrip('.')}."
             case State.EXPIRED:
                 return "Nobody decided in time."
             case _:
-                return f"It was agreed to, and could not be done: {self.message or self.code}"
+                said = (self.message or self.code).rstrip(".")
+                return f"It was agreed to, and could not be done: {said}. Try again when that is mended, or call it off; else it ends by itself."
 
     def __str__(self) -> str:
         return self.title

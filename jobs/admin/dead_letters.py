@@ -174,7 +174,7 @@ class FailedJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Error")
     def error_shown(self, job: FailedJob) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', job.error[:300], job.error[:160])
+        return show.cut(job.error[:160], job.error[:300])
 
     @admin.display(description="State")
     def state_shown(self, job: FailedJob) -> SafeString:

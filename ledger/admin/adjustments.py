@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import Done, ReasonForm, dialog_action
+from backoffice.admin.actions import Done, ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Panel, Unfinished
@@ -21,6 +21,7 @@ from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late
 from backoffice.who import By, called
+from compliance.admin.approval_actions import try_subject_again, why
 from ledger import adjustments
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import entries_text
@@ -41,7 +42,7 @@ QUEUES: dict[str, Any] = {
 TITLES = {"": "All", "waiting": "For approval", "applied": "Applied"}
 
 
-class AdjustForm(ReasonForm):
+class AdjustForm(ShownFirst, ReasonForm):
     """Which way, how much, what for; and what the client reads."""
 
     direction = forms.ChoiceField(
@@ -57,12 +58,13 @@ class AdjustForm(ReasonForm):
         max_length=200, required=False, widget=UnfoldAdminTextInputWidget, label="What the client reads",
         help_text="Beside the line in their history. Empty: nothing.",
     )  # fmt: skip
-    field_order = ("direction", "amount", "category", "told", "reason", "key")
+    field_order = ("direction", "amount", "category", "told", "reason", "seen", "key")
+    decides = ("direction", "amount", "category")
 
     def effect(self, row: Account) -> Any:
         """The lines of what was typed last, as they would be if somebody agreed now; before that, what will happen."""
         if not self.is_bound or not self.is_valid():
-            return "Nothing is posted until somebody else agrees. They see the journal lines, and so do you on the next page."
+            return "Nothing is posted until somebody else agrees. You see the journal lines before you ask for it."
         data = self.cleaned_data
         return preview_of(lambda: _try(row, data, By.system("preview")))
 
@@ -133,7 +135,7 @@ def cancel_adjustment(admin: Any, request: HttpRequest, row: Adjustment, form: A
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(ReadOnlyAdmin):
+class AdjustmentAdmin(Exported, ReadOnlyAdmin):
     list_display = ("made", "who", "what", "value", "state_shown", "reason", "why_shown")
     list_display_links = ("made",)
     list_select_related = ("client", "currency", "category")
@@ -155,8 +157,13 @@ class AdjustmentAdmin(ReadOnlyAdmin):
         rows_filter("category", "category", lambda request: AdjustmentCategory.objects.order_by("name")),
         period_filter("made_at", "time asked for"),
     )
+    exported = (
+        ("Asked for", "made_at"), ("Client", person("client")), ("Which way", "direction"), ("Amount", "amount"), ("Currency", "currency_id"), ("Category", "category__name"), ("Reason", "reason"), ("The client reads", "told"), ("State", "state"), ("Last change", "changed_at"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = adjustments.SUBJECT
-    actions_detail = ("reverse_adjustment", "cancel_adjustment")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "reverse_adjustment", "cancel_adjustment")
     reverse_adjustment, cancel_adjustment = reverse_adjustment, cancel_adjustment
     list_intro = "Money staff give clients or take from them. One asks, on the wallet's page; another agrees in the approvals inbox."
     empty_text = "No adjustment. Ask for one with “Adjust” on the page of a client's wallet."
@@ -192,7 +199,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Adjustment) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Adjustment) -> Record:
         """Who asked and why, who agreed, and what was posted or will be."""
@@ -202,7 +209,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=amount(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Whose is it?", [("Client", record_link(row.client)), ("Wallet", record_link(row.wallet))]),
                 ("What is it for?", [

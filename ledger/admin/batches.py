@@ -166,7 +166,7 @@ class PaymentBatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: PaymentBatch) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: PaymentBatch) -> Record:
         """What is in it, where it stands, and its file."""

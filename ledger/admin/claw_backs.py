@@ -6,12 +6,11 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import DialogForm, ReasonForm, dialog_action
+from backoffice.admin.actions import DialogForm, ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link
 from backoffice.admin.filters import choice_filter, period_filter
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -38,11 +37,12 @@ EVENT_TONES = {
 }  # fmt: skip
 
 
-class RefundForm(ReasonForm):
+class RefundForm(ShownFirst, ReasonForm):
     """How much goes back, and why."""
 
     amount = forms.CharField(max_length=40, widget=UnfoldAdminTextInputWidget)
-    field_order = ("amount", "reason", "key")
+    field_order = ("amount", "reason", "seen", "key")
+    decides = ("amount",)
 
     def fit(self, row: Deposit) -> None:
         left = clawbacks.refundable(row)
@@ -50,29 +50,23 @@ class RefundForm(ReasonForm):
         self.fields["amount"].help_text = "All of what has not gone back yet, or part of it."
 
     def effect(self, row: Deposit) -> Any:
-        """The lines as they will be once the collector has done it, for all that is left."""
+        """The lines of the amount that stands there, as they will be once the collector has done it."""
+        typed = self.cleaned_data.get("amount") if self.is_bound and self.is_valid() else None
+        amount, by, now = typed or clawbacks.refundable(row), By.system("preview"), timezone.now()
 
-        def whole() -> None:
-            asked = clawbacks.ask_refund(
-                row,
-                amount=clawbacks.refundable(row),
-                by=By.system("preview"),
-                at=timezone.now(),
-                key="preview",
-            )
+        def given_back() -> None:
+            asked = clawbacks.ask_refund(row, amount=amount, by=by, at=now, key="preview")
             ClawBack.objects.filter(pk=asked.pk).update(state=State.SENDING)
-            clawbacks.done(
-                clawbacks.of_pk(asked.pk), external_id="preview", by=By.system("preview"), at=timezone.now()
-            )
+            clawbacks.done(clawbacks.of_pk(asked.pk), external_id="preview", by=by, at=now)
 
-        return preview_of(whole)
+        return preview_of(given_back)
 
 
 @dialog_action(
     RefundForm,
     title="Give a deposit back",
     button="Hold it and give it back",
-    description="It is held in the wallet at once, and leaves when the collector has given it back the way it came. Shown for all of it.",
+    description="It is held in the wallet at once, and leaves when the collector has given it back the way it came.",
     permission="ledger.refund_deposit",
     check=clawbacks.check_may_refund,
     applies=lambda row: row.state == Deposit.State.COMPLETED and bool(row.collector),
@@ -155,7 +149,7 @@ class ClawBackAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: ClawBack) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: ClawBack) -> Record:
         """Whose money it is, who took it, and what was posted."""
@@ -246,7 +240,7 @@ class CollectorEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: CollectorEvent) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: CollectorEvent) -> Record:
         """What was told, about what, and what became of it."""

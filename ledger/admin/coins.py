@@ -115,7 +115,7 @@ class CoinArrivalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: CoinArrival) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: CoinArrival) -> Record:
         """What came, how deep it is buried, and what was posted for it."""

@@ -1,7 +1,8 @@
 """What the ledger adds to the sidebar and the client's page."""
 
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,9 +12,12 @@ from backoffice.admin import ports, show
 from backoffice.admin.base import url_of
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Panel, Unfinished
+from backoffice.registry import Port
 from ledger.admin import shown
 from ledger.admin.accounts import amount, figure
-from ledger.models import Account, Book, Entry, Hold
+from ledger.collecting.port import collectors
+from ledger.models import Account, Book, Entry, Hold, Method
+from ledger.providers import providers
 
 
 def _accounts(request: HttpRequest, client: Any) -> Any:
@@ -95,3 +99,20 @@ for _event, _words in {
     "hold.transferred": "Hold moved on",
 }.items():
     ports.words.register(_event, _words)
+
+
+def _named_by(port: Port[Any]) -> Callable[[Any], str]:
+    """What a registered part of ours is called; its own name where it is registered no more."""
+    return lambda name: f"by {port.get(name).label}" if name in port.names() else f"by {name}"
+
+
+_WAYS: Final[dict[str, str]] = {
+    Method.BANK: "by bank transfer", Method.CARD: "by card", Method.CRYPTO: "in coins", Method.PAYPAL: "by PayPal",
+    "credit": "to the client", "debit": "from the client", "in": "money in", "out": "money out",
+}  # fmt: skip
+ports.phrases.register("provider", _named_by(providers))
+ports.phrases.register("collector", _named_by(collectors))
+ports.phrases.register("height", lambda value: f"in block {value:,}")
+ports.phrases.register("network", lambda value: f"over {str(value).capitalize()}")
+for _part in ("method", "direction"):
+    ports.phrases.register(_part, lambda value: _WAYS.get(value, str(value)))

@@ -8,12 +8,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, queue_filter
 from backoffice.admin.ports import Card, Panel, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -21,6 +21,7 @@ from backoffice.admin.record import Record, Tab
 from backoffice.admin.unfinished import tally
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from ledger import debts
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import entries_text
@@ -75,15 +76,20 @@ def ask_to_write_off(admin: Any, request: HttpRequest, row: Debt, form: Any) -> 
 
 
 @admin.register(Debt)
-class DebtAdmin(ReadOnlyAdmin):
+class DebtAdmin(Exported, ReadOnlyAdmin):
     list_display = ("opened", "who", "value", "left_shown", "state_shown", "why_shown")
     list_display_links = ("opened",)
     list_select_related = ("client", "currency")
     record_related = ("client", "currency", "account", "claw_back__deposit")
     ordering = ("-id",)
     list_filter = (queue_filter({"owed": _owed}), choice_filter("state", "state", State.choices))
+    exported = (
+        ("Owed since", "opened_at"), ("Client", person("client")), ("Deposit", "claw_back__deposit__reference"), ("Owed", "amount"), ("Recovered", "recovered"), ("Written off", "written_off"), ("Cancelled", "cancelled"), ("Currency", "currency_id"), ("State", "state"), ("Reason", "reason"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = "debt"
-    actions_detail = ("recover_debt", "ask_to_write_off")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "recover_debt", "ask_to_write_off")
     recover_debt, ask_to_write_off = recover_debt, ask_to_write_off
     list_intro = "What clients owe us: money was taken back after it had left their wallet. They cannot withdraw while they owe."
     empty_text = "Nobody owes anything."
@@ -125,7 +131,7 @@ class DebtAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Debt) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Debt) -> Record:
         """Who owes it, for what, and what became of it."""
@@ -134,7 +140,7 @@ class DebtAdmin(ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=self.left_shown(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Who owes it?", [("Client", record_link(row.client)), ("Account", record_link(row.account))]),
                 ("What for?", [

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Found, Panel, Unfinished
@@ -66,7 +67,7 @@ def cancel_deposit(admin: Any, request: HttpRequest, row: Deposit, form: Any) ->
 
 
 @admin.register(Deposit)
-class DepositAdmin(ReadOnlyAdmin):
+class DepositAdmin(Exported, ReadOnlyAdmin):
     list_display = (
         "created",
         "who",
@@ -90,6 +91,10 @@ class DepositAdmin(ReadOnlyAdmin):
         rows_filter("currency", "currency", lambda request: Currency.objects.filter(is_active=True).order_by("code")),
         period_filter("created_at", "time asked for"),
     )  # fmt: skip
+    exported = (
+        ("Asked for", "created_at"), ("Reference", "reference"), ("Client", person("client")), ("Method", "method"), ("Amount asked for", "amount"), ("Amount received", "received"), ("Fee", "fee"), ("Currency", "currency_id"), ("State", "state"), ("Collector", "collector"), ("Number there", "external_id"), ("Completed", "completed_at"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = "deposit"
     actions_detail = ("cancel_deposit", "refund_deposit")
     cancel_deposit, refund_deposit = cancel_deposit, refund_deposit
@@ -140,7 +145,7 @@ class DepositAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Deposit) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Deposit) -> Record:
         """What was asked for, what came, and what was posted."""

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
@@ -76,7 +75,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Narration")
     def said(self, entry: Entry) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', entry.narration, entry.narration)
+        return show.cut(entry.narration)
 
     @admin.display(description="About")
     def about(self, entry: Entry) -> SafeString:

@@ -9,8 +9,9 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show
-from backoffice.admin.actions import ReasonForm, dialog_action
+from backoffice.admin.actions import ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.taking import take_actions
+from backoffice.models import User
 from backoffice.who import By
 from compliance.models import Client
 from ledger import references
@@ -68,7 +69,7 @@ class DepositForm(ReasonForm):
         return data
 
 
-class ClientForm(ReasonForm):
+class ClientForm(ShownFirst, ReasonForm):
     """Which client, found by name."""
 
     client = forms.CharField(
@@ -76,7 +77,17 @@ class ClientForm(ReasonForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="The client's id, or a name that only one client has.",
     )
-    field_order = ("client", "reason", "key")
+    field_order = ("client", "reason", "seen", "key")
+    decides = ("client",)
+
+    def effect(self, row: BankLine) -> Any:
+        """Who it was found to be, and the lines of crediting them."""
+        if not self.is_bound or not self.is_valid():
+            return ""
+        who, by = self.cleaned_data["client"], By.system("preview")
+        return preview_of(
+            lambda: suspense.assign(row, _client(self.reader, who), by=by, at=timezone.now(), key="preview")
+        )
 
 
 def _in_suspense(row: BankLine) -> None:
@@ -114,13 +125,7 @@ def assign_to_deposit(admin: Any, request: HttpRequest, row: BankLine, form: Any
 )
 def assign_to_client(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
     data = form.cleaned_data
-    found = list(_clients(request, data["client"])[:2])
-    if len(found) != 1:
-        raise suspense.NoSuchOwner(
-            "Several clients have this name; give the id." if found else "There is no such client.",
-            field="client",
-        )
-    return _assign(request, row, found[0], data)
+    return _assign(request, row, _client(form.reader, data["client"]), data)
 
 
 class PaymentForm(ReasonForm):
@@ -306,12 +311,17 @@ def _assign(request: HttpRequest, row: BankLine, to: Deposit | Client, data: dic
     return f"Credited: {done.deposit}. The money is in the client's wallet."
 
 
-def _clients(request: HttpRequest, term: str) -> Any:
+def _client(reader: User, term: str) -> Client:
+    """Who is meant, of those the reader may see. :raises NoSuchOwner: if that is nobody, or more than one."""
     try:
         rows = Client.objects.filter(uuid=uuid.UUID(term.strip()))
     except ValueError:
         rows = Client.objects.named(term)
-    return ports.visible(request.user, rows)
+    found: list[Client] = list(ports.visible(reader, rows)[:2])
+    if len(found) == 1:
+        return found[0]
+    said = "Several clients have this name; give the id." if found else "There is no such client."
+    raise suspense.NoSuchOwner(said, field="client")
 
 
 taking = take_actions(

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported
 from backoffice.admin.filters import choice_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Card, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -77,7 +78,7 @@ TITLES = {
 
 
 @admin.register(BankLine)
-class BankLineAdmin(ReadOnlyAdmin):
+class BankLineAdmin(Exported, ReadOnlyAdmin):
     list_display = ("age", "who", "text_shown", "value", "account", "state_shown", "why_shown")
     list_display_links = ("text_shown",)
     list_select_related = ("bank_account__currency", "taken_by")
@@ -91,6 +92,10 @@ class BankLineAdmin(ReadOnlyAdmin):
         rows_filter("bank_account", "bank account", lambda request: BankAccount.objects.order_by("name")),
         choice_filter("direction", "direction", Fee.Direction.choices),
     )
+    exported = (
+        ("Booked on", "booked_on"), ("Bank account", "bank_account__name"), ("Direction", "direction"), ("Amount", "amount"), ("Currency", "bank_account__currency_id"), ("From or to", "counterparty"), ("Text", "text"), ("End-to-end id", "end_to_end_id"), ("Bank's id", "bank_id"), ("State", "state"), ("Why", "reason"), ("Deposit", "deposit__reference"), ("Imported", "imported_at"),
+    )  # fmt: skip
+    exported_clients = ("deposit__client__uuid",)
     subject_type = "bank_line"
     actions_detail = (
         "assign_to_deposit",
@@ -110,7 +115,10 @@ class BankLineAdmin(ReadOnlyAdmin):
     claim_line, book_bank_fee = claim_line, book_bank_fee
     send_line_back, keep_line, line_was_sent_back = send_line_back, keep_line, line_was_sent_back
     from_a_collector = from_a_collector
-    list_intro = "Money that came and matched no deposit waits here for somebody to say whose it is; so does money that left unexplained."
+    list_intro = (
+        "Money that came and matched no deposit waits here for somebody to assign it or have it sent back; so does money that left "
+        "unexplained."
+    )
     empty_text = "Nothing here. Lines appear when a bank statement is imported."
 
     def tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
@@ -124,6 +132,11 @@ class BankLineAdmin(ReadOnlyAdmin):
             {"title": title, "link": f"{url}?queue={name}" if name else url, "active": chosen == name, "count": counts.get(name, 0)}
             for name, title in TITLES.items()
         ]  # fmt: skip
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Where all are in one state, as their tab says, its column gives its room to the others."""
+        is_one = request.GET.get("queue") in ("suspense", "to_return", "out")
+        return tuple(name for name in self.list_display if not (is_one and name == "state_shown"))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("id",) if request.GET.get("queue") else ("-id",)
@@ -146,7 +159,7 @@ class BankLineAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Text")
     def text_shown(self, row: BankLine) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.text, row.text or "No text")
+        return show.cut(row.text or "No text")
 
     @admin.display(description="Amount")
     def value(self, row: BankLine) -> SafeString:
@@ -162,8 +175,10 @@ class BankLineAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: BankLine) -> SafeString:
-        said = f"{in_hand(row)} {row.why}".strip()
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', said, said)
+        """In suspense why it matched nothing: what comes next is the same for all of them, and stands above the list."""
+        short = row.reason if row.state == State.SUSPENSE else ""
+        hand = in_hand(row)
+        return show.cut(f"{hand} {short or row.why}".strip(), f"{hand} {row.why}".strip())
 
     def record(self, request: HttpRequest, row: BankLine) -> Record:
         """What the bank says of it, who it may be for, and what became of it."""
@@ -200,7 +215,7 @@ def lines_table(rows: Any) -> SafeString:
     return show.table(
         ["Row", "Booked on", "Amount", "From or to", "Text", "State", "Why"],
         [[row.place, f"{row.booked_on:%Y-%m-%d}", money(row), record_link(row, row.counterparty or "Unnamed"),
-          format_html('<span class="c-why-cell" title="{}">{}</span>', row.text, row.text), badge(row), row.reason]
+          show.cut(row.text), badge(row), row.reason]
          for row in rows.select_related("bank_account__currency")],
         right=(2,),
         empty="Every line of it was booked before, by another statement.",

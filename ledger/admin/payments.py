@@ -20,6 +20,7 @@ from unfold.widgets import (
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import DialogForm, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.fields import ReasonedForm
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -31,7 +32,7 @@ from backoffice.who import By
 from ledger import payments
 from ledger.admin.preview import preview_of
 from ledger.admin.shown import named
-from ledger.models import Method, Payment, WithdrawalRoute
+from ledger.models import BankLine, Method, Payment, WithdrawalRoute
 from ledger.payment_states import pays
 from ledger.providers import providers
 
@@ -115,7 +116,7 @@ def take_payment_on(admin: Any, request: HttpRequest, row: Payment, form: Any) -
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(Exported, ReadOnlyAdmin):
     list_display = ("queued", "who", "to_whom", "value", "provider", "state_shown", "why_shown")
     list_display_links = ("queued",)
     list_select_related = ("withdrawal__client", "withdrawal__beneficiary", "currency")
@@ -127,6 +128,10 @@ class PaymentAdmin(ReadOnlyAdmin):
         choice_filter("state", "state", State.choices),
         period_filter("queued_at", "time queued"),
     )
+    exported = (
+        ("Queued", "queued_at"), ("Withdrawal", "withdrawal__reference"), ("Client", person("withdrawal__client")), ("To", "withdrawal__beneficiary__holder"), ("Amount", "amount"), ("Currency", "currency_id"), ("Provider", "provider"), ("File", "batch__message_id"), ("End-to-end id", "end_to_end_id"), ("Known there as", "provider_ref"), ("State", "state"), ("Evidence", "evidence"), ("Problem", "problem"), ("Left the wallet", "sent_at"),
+    )  # fmt: skip
+    exported_clients = ("withdrawal__client__uuid",)
     subject_type = "payment"
     actions_detail = ("take_payment_on", "settle_payment")
     take_payment_on, settle_payment = take_payment_on, settle_payment
@@ -166,11 +171,11 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_shown(self, row: Payment) -> SafeString:
-        return show.badge(row.get_state_display(), TONES[State(row.state)])
+        return badge(row)
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Payment) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Payment) -> Record:
         """With whom it is, under which number, and what says so."""
@@ -184,11 +189,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                     ("Withdrawal", record_link(row.withdrawal)), ("Client", record_link(row.withdrawal.client)),
                     ("Beneficiary", str(row.withdrawal.beneficiary)),
                 ]),
-                ("Who pays it?", [
-                    ("Provider", row.provider), ("Batch", record_link(row.batch) if row.batch else ""),
-                    ("End-to-end id", format_html('<span class="c-code">{}</span>', row.end_to_end_id)),
-                    ("Known there as", row.provider_ref), ("Evidence", row.evidence), ("Problem", row.problem),
-                ]),
+                ("Who pays it, and what says so?", evidence_of(row)),
                 ("When?", [
                     ("Queued", show.at(row.queued_at)), ("Left the wallet", show.at(row.sent_at)),
                     ("Last change", show.at(row.changed_at)),
@@ -196,6 +197,23 @@ class PaymentAdmin(ReadOnlyAdmin):
             ],
             timeline=timeline.of("payment", row.uuid),
         )  # fmt: skip
+
+
+def badge(row: Payment) -> SafeString:
+    return show.badge(row.get_state_display(), TONES[State(row.state)])
+
+
+def evidence_of(row: Payment) -> list[tuple[str, Any]]:
+    """With whom a payment is or was, under which numbers, and what says how it ended, each with its page."""
+    lines = BankLine.objects.of_withdrawal(row.withdrawal.uuid).with_statement()
+    return [
+        ("Provider", providers.get(row.provider).label if row.provider in providers.names() else row.provider),
+        ("File", record_link(row.batch) if row.batch else ""),
+        ("End-to-end id", format_html('<span class="c-code">{}</span>', row.end_to_end_id)),
+        ("Known there as", format_html('<span class="c-code">{}</span>', row.provider_ref) if row.provider_ref else ""),
+        ("Statement line", show.lines([record_link(line, f"{line.statement}, line {line.place}: {line}") for line in lines])),
+        ("Evidence", row.evidence), ("Problem", row.problem),
+    ]  # fmt: skip
 
 
 class RouteForm(ReasonedForm):

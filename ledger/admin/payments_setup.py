@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from backoffice.admin import ports, show
 from backoffice.admin.base import ConsoleAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported
 from backoffice.admin.fields import ReasonedForm
 from backoffice.admin.filters import choice_filter
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -115,7 +116,7 @@ def _posted(row: BankAccount) -> Any:
 
 
 @admin.register(Fee)
-class FeeAdmin(ConsoleAdmin):
+class FeeAdmin(Exported, ConsoleAdmin):
     list_display = (
         "what",
         "method",
@@ -132,6 +133,10 @@ class FeeAdmin(ConsoleAdmin):
     list_filter = (choice_filter("method", "method", Method.choices),)
     add_fields = ("direction", "method", "currency", "fixed", "rate", "least", "most", "is_active")
     edit_fields = ("fixed", "rate", "least", "most", "is_active")
+    exported = (
+        ("Of", "direction"), ("Method", "method"), ("Currency", "currency_id"), ("Fixed", "fixed"), ("Rate", "rate"),
+        ("At least", "least"), ("At most", "most"), ("In use", "is_active"),
+    )  # fmt: skip
     list_intro = "What we take of payments. It is reckoned when the money is booked; what was booked stays."
     empty_text = "No fee. Payments cost clients nothing until one is added."
 

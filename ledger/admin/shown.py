@@ -34,12 +34,10 @@ def owners(accounts: Iterable[Account], known: Names | None = None) -> Names:
 
 def account_name(account: Account, named: Names) -> str:
     """“CR900001 · open stakes USD”; the house's own by what they are for."""
-    purpose = account.purpose.replace("_", " ")
-    shard = f" #{account.shard}" if account.shard else ""
     if account.is_house:
-        return f"House · {purpose}{shard} {account.currency_id}"
+        return str(account)
     owner = named[account.owner_id][0] if account.owner_id in named else account.owner_type.replace("_", " ")
-    return f"{owner} · {purpose} {account.currency_id}"
+    return f"{owner} · {account.purpose.replace('_', ' ')} {account.currency_id}"
 
 
 def account_link(account: Account, named: Names) -> SafeString:

@@ -261,7 +261,7 @@ def _outcomes(row: BankStatement, outcomes: tuple[Outcome, ...]) -> SafeString:
     return show.table(
         ["Row", "Booked on", "Amount", "From or to", "Text", "What happens", "Why"],
         [[one.line.place, format_html('<span class="c-money">{}</span>', f"{one.line.booked_on:%Y-%m-%d}"), _money(row, one.line.signed), one.line.counterparty or show.NOTHING,
-          format_html('<span class="c-why-cell" title="{}">{}</span>', one.line.text, one.line.text),
+          show.cut(one.line.text),
           show.badge(*KINDS[one.kind]), record_link(one.deposit, one.reason) if one.deposit else one.reason]
          for one in outcomes],
         right=(2,),

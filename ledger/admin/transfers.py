@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Entry as SidebarEntry
 from backoffice.admin.ports import Found, Panel, Unfinished
@@ -21,6 +22,7 @@ from backoffice.admin.unfinished import tally
 from backoffice.models import Currency
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from compliance.models import Client
 from ledger import references, transfers
 from ledger.admin.shown import entries_text
@@ -57,7 +59,7 @@ def cancel_transfer(admin: Any, request: HttpRequest, row: Transfer, form: Any) 
 
 
 @admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
+class TransferAdmin(Exported, ReadOnlyAdmin):
     list_display = ("asked", "who", "to_whom", "gives", "gets", "state_shown", "why_shown")
     list_display_links = ("asked",)
     list_select_related = ("client", "to_client", "given_currency", "got_currency")
@@ -74,8 +76,16 @@ class TransferAdmin(ReadOnlyAdmin):
         rows_filter("given_currency", "currency", lambda request: Currency.objects.filter(is_active=True).order_by("code")),
         period_filter("requested_at", "time asked for"),
     )  # fmt: skip
+    exported = (
+        ("Asked for", "requested_at"), ("Reference", "reference"), ("From", person("client")), ("To", person("to_client")), ("Given", "given"), ("Currency given", "given_currency_id"), ("Got", "got"), ("Currency got", "got_currency_id"), ("Mid rate", "quote__mid"), ("Rate", "quote__rate"), ("State", "state"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid", "to_client__uuid")
     subject_type = "transfer"
-    actions_detail = ("cancel_transfer",)
+    try_subject_again = try_subject_again
+    actions_detail = (
+        "try_subject_again",
+        "cancel_transfer",
+    )
     cancel_transfer = cancel_transfer
     list_intro = "Money clients send each other, or exchange at a quoted rate. What compliance wants looked at waits in the approvals inbox."
     empty_text = "No transfer here. One appears when a client sends or exchanges money."
@@ -124,7 +134,7 @@ class TransferAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Transfer) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Transfer) -> Record:
         """What was asked for, at which rate, what was decided, and what was posted."""
@@ -132,7 +142,7 @@ class TransferAdmin(ReadOnlyAdmin):
             title=str(row),
             badge=badge(row),
             amount=given(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("From where to where?", [
                     ("From", record_link(row.client)), ("Wallet", record_link(row.from_wallet)),
@@ -142,7 +152,7 @@ class TransferAdmin(ReadOnlyAdmin):
                 ("How much?", [("Gives", given(row)), ("Gets", got(row)), *_rate(row)]),
                 ("What was decided?", [
                     ("Compliance", row.decision.get_outcome_display()),
-                    ("Reasons", " ".join(reason["message"] for reason in row.decision.reasons)),
+                    ("Reasons", show.lines([reason["message"] for reason in row.decision.reasons])),
                     ("Approval", record_link(row.approval) if row.approval else ""), ("The client is told", row.told),
                 ]),
                 ("When?", [("Asked for", show.at(row.requested_at)), ("Last change", show.at(row.changed_at))]),

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from backoffice.admin import ports, show, timeline
 from backoffice.admin.actions import ReasonForm, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin, record_link, url_of
+from backoffice.admin.exporting import Exported, person
 from backoffice.admin.filters import choice_filter, period_filter, queue_filter, rows_filter
 from backoffice.admin.ports import Card, Found, Panel, Unfinished, Waiting
 from backoffice.admin.ports import Entry as SidebarEntry
@@ -23,10 +24,13 @@ from backoffice.admin.unfinished import tally
 from backoffice.models import Currency
 from backoffice.patience import is_late
 from backoffice.who import By
+from compliance.admin.approval_actions import try_subject_again, why
 from compliance.models import Client
 from ledger import beneficiaries, references, withdrawals
+from ledger.admin.payments import badge as payment_badge
+from ledger.admin.payments import evidence_of
 from ledger.admin.shown import entries_text
-from ledger.models import Beneficiary, Entry, Method, Withdrawal
+from ledger.models import Beneficiary, Entry, Method, Payment, Withdrawal
 
 WITHDRAWAL = Withdrawal._meta.label_lower
 LIST = "admin:ledger_withdrawal_changelist"
@@ -106,7 +110,7 @@ def reject_withdrawal(admin: Any, request: HttpRequest, row: Withdrawal, form: A
 
 
 @admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnlyAdmin):
+class WithdrawalAdmin(Exported, ReadOnlyAdmin):
     list_display = ("asked", "who", "to_whom", "value", "fee_shown", "state_shown", "why_shown")
     list_display_links = ("asked",)
     list_select_related = ("client", "currency", "beneficiary")
@@ -121,8 +125,13 @@ class WithdrawalAdmin(ReadOnlyAdmin):
         rows_filter("currency", "currency", lambda request: Currency.objects.filter(is_active=True).order_by("code")),
         period_filter("requested_at", "time asked for"),
     )  # fmt: skip
+    exported = (
+        ("Asked for", "requested_at"), ("Reference", "reference"), ("Client", person("client")), ("To", "beneficiary__holder"), ("Account", "beneficiary__hint"), ("Method", "method"), ("Amount", "amount"), ("Fee", "fee"), ("Currency", "currency_id"), ("State", "state"), ("Paid", "paid_at"),
+    )  # fmt: skip
+    exported_clients = ("client__uuid",)
     subject_type = "withdrawal"
-    actions_detail = ("cancel_withdrawal", "reject_withdrawal")
+    try_subject_again = try_subject_again
+    actions_detail = ("try_subject_again", "cancel_withdrawal", "reject_withdrawal")
     cancel_withdrawal, reject_withdrawal = cancel_withdrawal, reject_withdrawal
     list_intro = "Money clients take out. It is agreed to in the approvals inbox, and paid in files for the bank or by a provider."
     empty_text = "No withdrawal here. One appears when a client asks for it."
@@ -174,17 +183,17 @@ class WithdrawalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Why, and what next")
     def why_shown(self, row: Withdrawal) -> SafeString:
-        return format_html('<span class="c-why-cell" title="{}">{}</span>', row.why, row.why)
+        return show.cut(row.why)
 
     def record(self, request: HttpRequest, row: Withdrawal) -> Record:
         """What was asked for, what was decided, who agreed, and what was sent."""
-        payment = row.payments.order_by("-id").first()
+        payment = row.payments.select_related("batch").order_by("-id").first()
         digits = row.currency.exponent
         return Record(
             title=str(row),
             badge=badge(row),
             amount=money(row),
-            why=row.why,
+            why=why(row),
             facts=[
                 ("Whose is it?", [
                     ("Client", record_link(row.client)), ("Wallet", record_link(row.wallet)),
@@ -194,11 +203,11 @@ class WithdrawalAdmin(ReadOnlyAdmin):
                     ("Beneficiary", record_link(row.beneficiary)),
                     ("Arrives", show.money(row.net, row.currency_id, digits)),
                     ("Fee", show.money(row.fee, row.currency_id, digits) if row.fee else ""),
-                    ("Payment", record_link(payment) if payment else ""),
                 ]),
+                ("How is it paid?", [("Payment", _paid(payment)), *evidence_of(payment)] if payment else []),
                 ("What was decided?", [
                     ("Compliance", row.decision.get_outcome_display()),
-                    ("Reasons", " ".join(reason["message"] for reason in row.decision.reasons)),
+                    ("Reasons", show.lines([reason["message"] for reason in row.decision.reasons])),
                     ("Approval", record_link(row.approval) if row.approval else ""),
                     ("The client is told", row.told),
                 ]),
@@ -280,6 +289,10 @@ class BeneficiaryAdmin(ReadOnlyAdmin):
             ],
             timeline=timeline.of("beneficiary", row.uuid),
         )  # fmt: skip
+
+
+def _paid(payment: Payment) -> SafeString:
+    return format_html("{} {}", record_link(payment, "The payment"), payment_badge(payment))
 
 
 def badge(row: Withdrawal) -> SafeString:

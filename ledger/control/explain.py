@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 
 from backoffice.models import Event
 from backoffice.registry import Port
+from compliance.models import Approval
 from ledger.models import Account, Entry, Posting
 from ledger.reports import latest_postings
 
@@ -84,6 +85,16 @@ def explain(
         for posting in postings
     ]
     return Explained(account, steps, postings[-1].pk if more else None)
+
+
+def agreed(approval: Approval | None) -> Facts:
+    """Under which policy something was agreed to, and by whom; with `votes__by_user` fetched before it asks nothing."""
+    if approval is None:
+        return []
+    return [
+        ("Policy", str(approval.policy or "")),
+        ("Agreed to by", ", ".join(str(vote.by_user) for vote in approval.votes.all())),
+    ]
 
 
 def _causes(entries: list[Entry]) -> dict[int, Event]:

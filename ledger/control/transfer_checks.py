@@ -12,7 +12,7 @@ from backoffice.who import called
 from compliance.models import Vote
 from ledger import adjustments, transfers
 from ledger.control.checks import live_subjects
-from ledger.control.explain import Facts, explains
+from ledger.control.explain import Facts, agreed, explains
 from ledger.control.invariants import Invariant, Offender, invariants
 from ledger.models import Adjustment, Transfer
 
@@ -71,10 +71,8 @@ def _waiting_transfers(ids: set[UUID]) -> set[UUID]:
 
 
 def _explain_transfers(ids: set[UUID]) -> dict[UUID, Facts]:
-    return {
-        row.uuid: _transfer_facts(row)
-        for row in transfers.whole().filter(uuid__in=ids).select_related("approval")
-    }
+    rows = transfers.whole().filter(uuid__in=ids).select_related("approval__policy")
+    return {row.uuid: _transfer_facts(row) for row in rows.prefetch_related("approval__votes__by_user")}
 
 
 def _transfer_facts(row: Transfer) -> Facts:
@@ -86,16 +84,16 @@ def _transfer_facts(row: Transfer) -> Facts:
         ]  # fmt: skip
     else:
         facts += [("From", str(row.client)), ("To", str(row.to_client))]
-    return facts + ([("Approval", row.approval.title)] if row.approval is not None else [])
+    return [fact for fact in facts + agreed(row.approval) if fact[1]]
 
 
 def _explain_adjustments(ids: set[UUID]) -> dict[UUID, Facts]:
     return {
         row.uuid: [
             ("Category", str(row.category)), ("Reason", row.reason), ("Asked for by", called(row.made_by)),
-            ("Approval", row.approval.title if row.approval is not None else ""),
+            *agreed(row.approval),
         ]
-        for row in adjustments.whole().filter(uuid__in=ids)
+        for row in adjustments.whole().filter(uuid__in=ids).select_related("approval__policy").prefetch_related("approval__votes__by_user")
     }  # fmt: skip
 
 

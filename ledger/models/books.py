@@ -126,8 +126,8 @@ class Account(PublicIdModel):
 
     def __str__(self) -> str:
         shard = f" #{self.shard}" if self.shard else ""
-        owner = f"{self.owner_type} {str(self.owner_id)[-6:]}" if self.owner_type else "house"
-        return f"{owner} {self.purpose.replace('_', ' ')}{shard} {self.currency_id}"
+        what = f"{self.purpose.replace('_', ' ')}{shard}"
+        return f"{self.currency_id} {what}" if self.owner_type else f"House · {what} {self.currency_id}"
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -109,6 +110,12 @@ class BankLineQuerySet(InHandQuerySet["BankLine"]):
     def waiting(self) -> "BankLineQuerySet":
         """What somebody has to decide about."""
         return self.filter(state__in=BankLine.WAITING)
+
+    def of_withdrawal(self, public_id: UUID) -> "BankLineQuerySet":
+        """The lines that say a withdrawal was paid, or came back: those its own entries explain."""
+        return self.filter(settled_by__subject_type="withdrawal", settled_by__subject_id=public_id).order_by(
+            "id"
+        )
 
     def in_suspense(self) -> "BankLineQuerySet":
         return self.filter(state=BankLine.State.SUSPENSE)

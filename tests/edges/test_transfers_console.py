@@ -1,10 +1,13 @@
 """Transfers, adjustments and rates in the console: asked for, agreed to, called off; and who may."""
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
+from backoffice.admin.actions import LOOK
 from ledger.models import Adjustment, AdjustmentCategory, Entry, ExchangeRate, Spread, Transfer
 from tests import world
 from tests.edges import staff
@@ -67,6 +70,33 @@ def test_an_adjustment_is_asked_for_on_the_wallet_s_page_and_shows_what_it_will_
     assert act(approver, row, "cancel_adjustment") and Adjustment.objects.get().state == "waiting"
     act(browser, row, "cancel_adjustment")
     assert Adjustment.objects.get().state == "cancelled"
+
+
+def test_an_adjustment_s_first_press_shows_its_lines_and_moves_nothing_the_second_asks(amina):
+    browser, wallet, category = staff.of_role("Payments operator"), wallet_of(amina), desk.category()
+    url = reverse("admin:ledger_account_adjust_wallet", args=[wallet.pk])
+    opened = browser.get(url).content.decode()
+    assert LOOK in opened and "Ask for it" not in opened
+    data = {
+        "key": world.key(),
+        "reason": REASON,
+        "direction": "credit",
+        "amount": "20.00",
+        "category": category.pk,
+    }
+    before = staff.fingerprint()
+    shown = browser.post(url, data).content.decode()
+    assert staff.fingerprint() == before
+    assert "Ask for it" in shown and LOOK not in shown
+    assert "House · goodwill EUR" in shown and "1,000.00" in shown and "1,020.00" in shown, "before and after"
+    seen = {**data, "seen": re.search(r'name="seen" value="(\w{64})"', shown)[1]}
+    other = browser.post(url, {**seen, "amount": "30.00"}).content.decode()
+    assert "1,030.00" in other and staff.fingerprint() == before, "another amount is shown anew"
+    assert "CATEGORY_NOT_FIT" in browser.post(url, {**data, "amount": "501"}).content.decode()
+    assert LOOK in browser.post(url, {**data, "amount": ""}).content.decode()
+    assert staff.fingerprint() == before
+    assert browser.post(url, seen).status_code == 302
+    assert Adjustment.objects.get().amount == 20
 
 
 def test_the_approver_sees_the_journal_lines_and_agrees_to_the_reversal_too(amina):

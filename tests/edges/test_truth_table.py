@@ -127,7 +127,15 @@ def test_every_address_of_the_console_is_a_page_an_action_or_written_down_here()
     pages = {
         f"{model._meta.app_label}_{model._meta.model_name}_{kind}"
         for model in admin.site._registry
-        for kind in ("changelist", "add", "change", "edit", "history", "delete")
+        for kind in (
+            "changelist",
+            "add",
+            "change",
+            "edit",
+            "history",
+            "delete",
+            "export",
+        )  # tests/edges/test_exports.py
     }
     found = {url.name for url in admin.site.get_urls() if getattr(url, "name", None)}
     for console in admin.site._registry.values():
