@@ -79,7 +79,7 @@ def explain(ids: set[UUID]) -> dict[UUID, explaining.Facts]:
     return {row.uuid: [fact for fact in _facts(row) if fact[1]] for row in rows}
 
 
-_PAYMENTS: Final = Prefetch("payments", queryset=Payment.objects.select_related("batch").order_by("-id"))
+_PAYMENTS: Final = Prefetch("payments", queryset=Payment.objects.with_batch().order_by("-id"))
 
 
 def _facts(row: Withdrawal) -> explaining.Facts:

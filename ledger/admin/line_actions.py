@@ -216,10 +216,10 @@ def line_was_sent_back(admin: Any, request: HttpRequest, row: BankLine, form: An
 
 
 def _lefts(row: BankLine) -> Any:
-    rows = BankLine.objects.filter(
+    rows = BankLine.objects.with_statement().filter(
         bank_account=row.bank_account_id, amount=row.amount, state=State.UNMATCHED_OUT
     )
-    return rows.select_related("statement").order_by("-id")
+    return rows.order_by("-id")
 
 
 @dialog_action(
