@@ -202,7 +202,8 @@ class AdjustmentAdmin(Exported, ReadOnlyAdmin):
 
     def record(self, request: HttpRequest, row: Adjustment) -> Record:
         """Who asked and why, who agreed, and what was posted or will be."""
-        reversal = row.reversals.select_related("category").order_by("-id").first()
+        reversals = row.reversals.select_related("category").order_by("-id")
+        reversal = reversals.first() if row.state == State.APPLIED else None
         return Record(
             title=str(row),
             badge=badge(row),
