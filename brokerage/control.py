@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from backoffice.who import called
-from brokerage.models import Funding, MarkupReport, Trade, TradingAccount
+from brokerage.models import Funding, MarkupReport, Trade
 from ledger.control.explain import Facts
 from ledger.history import About, Asked, Requests, Status, Transaction, Type, before
 
@@ -83,15 +83,8 @@ def explain_fundings(ids: set[UUID]) -> dict[UUID, Facts]:
 
 
 def explain_accounts(ids: set[UUID]) -> dict[UUID, Facts]:
-    """Which account at the venue a mirror copies; what moved on it is the venue's own word."""
-    return {
-        row.uuid: [
-            ("Account there", row.login_id),
-            ("Kind", row.get_kind_display()),
-            ("Client", str(row.client)),
-        ]
-        for row in TradingAccount.objects.filter(uuid__in=ids).select_related("client")
-    }
+    """What moved on a mirror that no trade of ours caused is the venue's own word. Asks nothing: the account is named already."""
+    return {public_id: [("Known from", "the venue's statement of the account")] for public_id in ids}
 
 
 def explain_markup(ids: set[UUID]) -> dict[UUID, Facts]:

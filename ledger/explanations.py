@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch
 
-from compliance.models import Approval, Client, Decision
+from compliance.models import Approval, Client
 from ledger import debts, withdrawal_history
 from ledger.collecting.port import collectors
 from ledger.control.explain import Facts, agreed, explains
@@ -35,11 +35,9 @@ def _deposits(ids: set[UUID]) -> dict[UUID, Facts]:
         .select_related("currency", "bank_line__statement__bank_account", "arrival__address")
         .defer("bank_line__statement__content", "bank_line__counterparty_iban")
     )  # files, and what is decrypted, are not shown
-    decided = _decided("deposit", ids)
     return {
         row.uuid: _filled([
             ("Asked for", f"{_money(row.amount, row)} by {row.get_method_display().lower()}, {row.reference}"),
-            ("Compliance", decided.get(row.uuid, "")),
             *_what_came(row),
             ("Note", row.note),
         ])
@@ -147,15 +145,6 @@ def _clients(ids: set[UUID]) -> dict[UUID, Facts]:
     return {
         row.uuid: [("Client", row.name), ("Since", f"{row.opened_at:%Y-%m-%d}")]
         for row in Client.objects.filter(uuid__in=ids)
-    }
-
-
-def _decided(subject_type: str, ids: set[UUID]) -> dict[UUID, str]:
-    """The latest decision of compliance about each: its outcome, and which rules came true."""
-    rows = Decision.objects.filter(activity__subject_type=subject_type, activity__subject_id__in=ids)
-    return {
-        row.activity.subject_id: ", ".join([row.get_outcome_display(), *row.codes])
-        for row in rows.select_related("activity").order_by("id")
     }
 
 

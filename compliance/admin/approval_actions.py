@@ -161,7 +161,12 @@ class SubjectAgainForm(DialogForm):
 
 
 def failed_of(row: Any) -> Approval | None:
-    """The approval of this row that could not be done and waits, if there is one; asked once for a page."""
+    """The approval of this row that could not be done and waits, if there is one; asked once for a page.
+
+    A row that keeps its approval has one that is over: it does so when it was done, or refused.
+    """
+    if getattr(row, "approval_id", None) is not None:
+        return None
     if not hasattr(row, "_approval_failed"):
         row._approval_failed = Approval.objects.failed().filter(subject_id=row.uuid).order_by("-id").first()
     return row._approval_failed  # type: ignore[no-any-return]

@@ -205,7 +205,9 @@ def badge(row: Payment) -> SafeString:
 
 def evidence_of(row: Payment) -> list[tuple[str, Any]]:
     """With whom a payment is or was, under which numbers, and what says how it ended, each with its page."""
-    lines = BankLine.objects.of_withdrawal(row.withdrawal.uuid).with_statement()
+    ended = row.state in (State.CONFIRMED, State.RETURNED)
+    rows = BankLine.objects.of_withdrawal(row.withdrawal.uuid).with_statement()
+    lines = list(rows) if ended else []
     return [
         ("Provider", providers.get(row.provider).label if row.provider in providers.names() else row.provider),
         ("File", record_link(row.batch) if row.batch else ""),
