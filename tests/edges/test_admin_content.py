@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from backoffice import patience, sequencer
-from backoffice.admin import ports
+from backoffice.admin import ports, unfinished
 from backoffice.cache import async_redis
 from backoffice.models import RefreshToken
 from brokerage import connections, trades
@@ -117,6 +117,27 @@ def test_home_lists_and_records_ask_little_and_no_more_when_there_is_more():
     worst = {url: (before[url], after[url]) for url in urls if after[url] > most.get(url, AT_MOST)}
     assert not worst
     assert not {url: (before[url], after[url]) for url in urls if after[url] > before[url] + 1}
+
+
+def test_what_waits_is_counted_alike_for_who_sees_everything_and_for_a_desk_that_has_every_client(rf):
+    trades_there = [world.placed(), world.placed()]
+    desk, other = Desk.objects.create(name="Everybody"), Desk.objects.create(name="Nobody")
+    Client.objects.update(desk=desk)
+
+    def counted(user):
+        request = rf.get("/")
+        request.user = user
+        return unfinished.tally(request, "brokerage.trade"), unfinished.tally(
+            request, "brokerage.trade", "open"
+        )
+
+    everything = counted(staff.superuser())
+    since = min(trade.placed_at for trade in trades_there)
+    assert everything == (unfinished.Tally(2, 2, since, since), unfinished.Tally())
+    theirs, nothing = world.staff("Dealing desk"), world.staff("Dealing desk")
+    desk.staff.add(theirs)
+    other.staff.add(nothing)
+    assert (counted(theirs), counted(nothing)) == (everything, (unfinished.Tally(), unfinished.Tally()))
 
 
 def test_the_first_page_is_small_on_the_wire():
