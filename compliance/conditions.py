@@ -72,6 +72,8 @@ def level_since(client: Client) -> datetime:
 def level_since_column(client: str) -> Any:
     """Since when the client of a row has their KYC level: by their history, or since they are one where it never changed.
 
+    Where their history does not know of it (somebody set it behind its back), since it was last known to be another.
+
     `client` is how the row names the client (`client`; of a client's own row `pk`).
     """
     field = "" if client == "pk" else f"{client}__"
@@ -85,9 +87,11 @@ def level_since_column(client: str) -> Any:
         .filter(history_id__gt=F("last_other"))
         .order_by("history_id")
     )
-    return SqlCase(
-        When(Exists(changed), then=Subquery(since.values("history_date")[:1])), default=F(f"{field}opened_at")
+    known = Coalesce(
+        Subquery(since.values("history_date")[:1]),
+        Subquery(changed.order_by("-history_id").values("history_date")[:1]),
     )
+    return SqlCase(When(Exists(changed), then=known), default=F(f"{field}opened_at"))
 
 
 def came_true(rule: MonitoringRule, case: Case) -> str:
