@@ -15,9 +15,9 @@ def books_text(*, book: str, names: Mapping[uuid.UUID, str] | None = None, after
     called = names or {}
 
     def name(account: Account) -> str:
-        if account.owner_id in called:
-            return f"{called[account.owner_id]} {account.purpose.replace('_', ' ')} {account.currency_id}"
-        return str(account)
+        owner = called.get(account.owner_id, account.owner_type or "house")  # type: ignore[arg-type]
+        shard = f" #{account.shard}" if account.shard else ""
+        return f"{owner} {account.purpose.replace('_', ' ')}{shard} {account.currency_id}"
 
     return entries_text(Entry.objects.filter(book=book, id__gt=after).order_by("id"), name=name)
 
