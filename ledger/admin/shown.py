@@ -35,7 +35,7 @@ def owners(accounts: Iterable[Account], known: Names | None = None) -> Names:
 def account_name(account: Account, named: Names) -> str:
     """“CR900001 · open stakes USD”; the house's own by what they are for."""
     if account.is_house:
-        return str(account)
+        return f"House · {str(account).removeprefix('house ')}"
     owner = named[account.owner_id][0] if account.owner_id in named else account.owner_type.replace("_", " ")
     return f"{owner} · {account.purpose.replace('_', ' ')} {account.currency_id}"
 

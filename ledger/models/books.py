@@ -127,7 +127,7 @@ class Account(PublicIdModel):
     def __str__(self) -> str:
         shard = f" #{self.shard}" if self.shard else ""
         what = f"{self.purpose.replace('_', ' ')}{shard}"
-        return f"{self.currency_id} {what}" if self.owner_type else f"House · {what} {self.currency_id}"
+        return f"{self.currency_id} {what}" if self.owner_type else f"house {what} {self.currency_id}"
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
