@@ -140,6 +140,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: next((n for n, name in enumerate(long) if item.nodeid.startswith(name)), len(long))
     )
+    _with_deployment.update(item.path for item in items if "deployment" in getattr(item, "fixturenames", ()))
+
+
+_with_deployment: set[Path] = set()
+_deployments: list["Running"] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Processes that stand by would take a fifth of the machine from all the tests that do not ask for them."""
+    if item.path not in _with_deployment:
+        for one in _deployments:
+            one.stop()
 
 
 @pytest.fixture(scope="session")
@@ -149,6 +162,7 @@ def _deployment(
     from tests.running import running
 
     with running(tmp_path_factory.mktemp("deployment"), django_db_blocker) as found:
+        _deployments.append(found)
         yield found
 
 
@@ -157,6 +171,7 @@ def deployment(_deployment: "Running", django_db_blocker: "DjangoDbBlocker") -> 
     """Every process of a deployment, running. Tests share it, each with a client of its own, and see its database."""
     from tests.running import inside
 
+    _deployment.go_on()
     with inside(_deployment.database, django_db_blocker):
         yield _deployment
 

@@ -142,6 +142,13 @@ class Running:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        self._processes.clear()
+
+    def go_on(self) -> None:
+        """Start what was stopped, if all of it was."""
+        if not self._processes:
+            self.start(*self.names)
+            self.wait_ready()
 
     def wait_ready(self) -> None:
         if "web" not in self.names:
