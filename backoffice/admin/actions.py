@@ -12,7 +12,7 @@ Nothing changes on GET. A refusal is shown in the dialog with its code; whatever
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
@@ -70,7 +70,11 @@ class ShownFirst(DialogForm):
         """Marks what is about to be shown, so that the same is done when it comes back."""
         if not self.is_bound:
             given = [str(self.get_initial_for_field(self.fields[name], name) or "") for name in self.decides]
-            mark = self._mark(given) if all(given) else ""
+            is_given = any(given) and all(
+                value or not self.fields[name].required
+                for name, value in zip(self.decides, given, strict=True)
+            )
+            mark = self._mark(given) if is_given else ""
             self.fields["seen"].initial = mark
             return bool(mark)
         if not self.is_valid():
@@ -81,6 +85,18 @@ class ShownFirst(DialogForm):
         data[self.add_prefix("seen")] = mark
         self.data = data
         return was_shown
+
+    def begin_with_first(self, name: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Offer these choices, and begin with the first of them."""
+        field: Any = self.fields[name]
+        field.choices = choices
+        field.initial = choices[0][0] if choices else ""
+
+    def chosen(self, name: str) -> str:
+        """What is chosen; while nothing good was sent, what the dialog begins with."""
+        if self.is_bound and self.is_valid():
+            return str(self.cleaned_data[name])
+        return str(self.fields[name].initial or "")
 
     @staticmethod
     def _mark(given: list[str]) -> str:

@@ -26,8 +26,10 @@ PERMISSION = "ledger.resolve_bankline"
 State = BankLine.State
 
 
-class DepositForm(ReasonForm):
-    """Which deposit: one that is proposed, or any by its reference."""
+class DepositForm(ShownFirst, ReasonForm):
+    """Which deposit: one that is proposed, or any by its reference. The lines of the first proposal are shown at once."""
+
+    decides = ("deposit", "reference")
 
     deposit = forms.ChoiceField(widget=UnfoldAdminSelectWidget, required=False, label="Proposed")
     reference = forms.CharField(
@@ -36,24 +38,37 @@ class DepositForm(ReasonForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="Or another deposit's reference.",
     )
-    field_order = ("deposit", "reference", "reason", "key")
+    field_order = ("deposit", "reference", "reason", "seen", "key")
 
     def fit(self, row: BankLine) -> None:
-        field: Any = self.fields["deposit"]
-        field.choices = [
+        proposed = [
             (deposit.reference, f"{deposit.reference} · {deposit.client} · {show.tidy(deposit.amount, deposit.currency.exponent)} "
                                 f"{deposit.currency_id} · {one.words}")
             for one, deposit in self._candidates(row)
         ]  # fmt: skip
-        field.choices.append(("", "Another, by its reference"))
+        self.begin_with_first("deposit", [*proposed, ("", "Another, by its reference")])
 
     def effect(self, row: BankLine) -> Any:
-        """The lines as they would be for the likeliest deposit: the accounts are the same for any other."""
-        found = self._candidates(row)
-        if not found:
+        """The lines for the deposit that is chosen; before any was, for the likeliest."""
+        chosen = (
+            self.cleaned_data["chosen"]
+            if self.is_bound and self.is_valid()
+            else self.fields["deposit"].initial
+        )
+        if not chosen:
             return "The money goes from suspense to the wallet of the deposit's client, less the fee."
-        (_, deposit), by = found[0], By.system("preview")
-        return preview_of(lambda: suspense.assign(row, deposit, by=by, at=timezone.now(), key="preview"))
+        by = By.system("preview")
+        return preview_of(
+            lambda: suspense.assign(row, self.meant(chosen), by=by, at=timezone.now(), key="preview")
+        )
+
+    def meant(self, reference: str) -> Deposit:
+        """The one of this reference that the reader may see. :raises NoSuchOwner: if there is none."""
+        rows = ports.visible(self.reader, Deposit.objects.filter(reference=reference))
+        found: Deposit | None = rows.select_related("client", "currency").first()
+        if found is None:
+            raise suspense.NoSuchOwner("There is no such deposit.", field="reference")
+        return found
 
     def _candidates(self, row: BankLine) -> list[tuple[Candidate, Deposit]]:
         return suspense.candidates_of(row, among=ports.visible(self.reader, Deposit.objects.all()))
@@ -98,7 +113,7 @@ def _in_suspense(row: BankLine) -> None:
     DepositForm,
     title="Assign to a deposit",
     button="Assign and credit",
-    description="The money is credited to the deposit's client, less the fee, whatever amount was asked for. Shown for the first proposal.",
+    description="The money is credited to the deposit's client, less the fee, whatever amount was asked for.",
     permission=PERMISSION,
     check=_in_suspense,
     applies=suspense.may_move_to(State.ASSIGNED),
@@ -106,11 +121,7 @@ def _in_suspense(row: BankLine) -> None:
 )
 def assign_to_deposit(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
     data = form.cleaned_data
-    rows = ports.visible(request.user, Deposit.objects.filter(reference=data["chosen"]))
-    deposit = rows.select_related("client", "currency").first()
-    if deposit is None:
-        raise suspense.NoSuchOwner("There is no such deposit.", field="reference")
-    return _assign(request, row, deposit, data)
+    return _assign(request, row, form.meant(data["chosen"]), data)
 
 
 @dialog_action(
@@ -128,26 +139,28 @@ def assign_to_client(admin: Any, request: HttpRequest, row: BankLine, form: Any)
     return _assign(request, row, _client(form.reader, data["client"]), data)
 
 
-class PaymentForm(ReasonForm):
-    """Which payment of ours: of this account, and amount if it left."""
+class PaymentForm(ShownFirst, ReasonForm):
+    """Which payment of ours: of this account, and amount if it left. The lines of the first are shown at once."""
 
+    decides = ("payment",)
     payment = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
-    field_order = ("payment", "reason", "key")
+    field_order = ("payment", "reason", "seen", "key")
 
     def fit(self, row: BankLine) -> None:
-        field: Any = self.fields["payment"]
-        field.choices = [
+        self.begin_with_first("payment", [
             (str(one.uuid), f"{one.withdrawal.reference} · {one.withdrawal.client} to {one.withdrawal.beneficiary} · "
                             f"{one.get_state_display().lower()}")
             for one in self._candidates(row)
-        ]  # fmt: skip
+        ])  # fmt: skip
 
     def effect(self, row: BankLine) -> Any:
-        found = self._candidates(row)
-        if not found:
+        """The lines for the payment that is chosen; before any was, for the likeliest."""
+        chosen = self.chosen("payment")
+        found = next((one for one in self._candidates(row) if str(one.uuid) == chosen), None)
+        if found is None:
             return "No payment that left this account has this amount and waits for a line."
         by = By.system("preview")
-        return preview_of(lambda: claims.claim(row, found[0], by=by, at=timezone.now()))
+        return preview_of(lambda: claims.claim(row, found, by=by, at=timezone.now()))
 
     def _candidates(self, row: BankLine) -> list[Payment]:
         visible = ports.visible(self.reader, Payment.objects.all())
@@ -173,30 +186,29 @@ def claim_line(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> st
     return f"{payment.withdrawal} is {Payment.objects.get(pk=payment.pk).get_state_display().lower()}."
 
 
-class LeftForm(ReasonForm):
-    """Which line out is the money on its way back."""
+class LeftForm(ShownFirst, ReasonForm):
+    """Which line out is the money on its way back. The lines of the latest are shown at once."""
 
+    decides = ("line",)
     line = forms.ChoiceField(widget=UnfoldAdminSelectWidget, label="Left with")
-    field_order = ("line", "reason", "key")
+    field_order = ("line", "reason", "seen", "key")
 
     def fit(self, row: BankLine) -> None:
-        field: Any = self.fields["line"]
-        field.choices = [
-            (
-                str(one.uuid),
-                f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}",
-            )
+        self.begin_with_first("line", [
+            (str(one.uuid), f"{one} · {one.counterparty or 'nobody named'} · {one.statement}, line {one.place}")
             for one in _lefts(row)
-        ]
+        ])  # fmt: skip
 
     def effect(self, row: BankLine) -> Any:
-        found = list(_lefts(row)[:1])
-        if not found:
+        """Both lines settled with each other."""
+        chosen = self.chosen("line")
+        found = next((one for one in _lefts(row) if str(one.uuid) == chosen), None)
+        if found is None:
             return (
                 "No unexplained line out of this account has this amount: import the statement with it first."
             )
         by = By.system("preview")
-        return preview_of(lambda: suspense.sent_back(row, found[0], by=by, at=timezone.now()))
+        return preview_of(lambda: suspense.sent_back(row, found, by=by, at=timezone.now()))
 
 
 @dialog_action(
@@ -264,19 +276,19 @@ def book_bank_fee(admin: Any, request: HttpRequest, row: BankLine, form: Any) ->
     return "Booked as a fee of the bank."
 
 
-class CollectorForm(ReasonForm):
-    """Which collector paid us, or took from us."""
+class CollectorForm(ShownFirst, ReasonForm):
+    """Which collector paid us, or took from us. The lines of the first are shown at once."""
 
+    decides = ("collector",)
     collector = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
-    field_order = ("collector", "reason", "key")
+    field_order = ("collector", "reason", "seen", "key")
 
     def fit(self, row: BankLine) -> None:
-        field: Any = self.fields["collector"]
-        field.choices = [(one.name, one.label) for one in collectors]
+        self.begin_with_first("collector", [(one.name, one.label) for one in collectors])
 
     def effect(self, row: BankLine) -> Any:
-        """The lines as they would be for the first collector: the accounts are alike."""
-        return preview_of(lambda: _from_collector(row, collectors.names()[0], by=By.system("preview")))
+        """The lines for the collector that is chosen."""
+        return preview_of(lambda: _from_collector(row, self.chosen("collector"), by=By.system("preview")))
 
 
 @dialog_action(

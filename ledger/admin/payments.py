@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import DialogForm, dialog_action
+from backoffice.admin.actions import DialogForm, ShownFirst, dialog_action
 from backoffice.admin.base import ConsoleAdmin, ReadOnlyAdmin, record_link
 from backoffice.admin.exporting import Exported, person
 from backoffice.admin.fields import ReasonedForm
@@ -57,8 +57,10 @@ def _waits_for_a_person(row: Payment) -> bool:
     )
 
 
-class SettleForm(DialogForm):
+class SettleForm(ShownFirst):
     """What became of it, and by which evidence."""
+
+    decides = ("was_paid",)
 
     was_paid = forms.ChoiceField(
         choices=[("yes", "It was paid"), ("no", "It was not paid: the money goes back to the wallet")],
@@ -74,7 +76,15 @@ class SettleForm(DialogForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="What whoever paid it calls it.",
     )
-    field_order = ("was_paid", "evidence", "reference", "key")
+    field_order = ("was_paid", "evidence", "reference", "seen", "key")
+
+    def effect(self, row: Payment) -> Any:
+        """The entry that follows from what the evidence says."""
+        return (
+            preview_of(lambda: _settle(self, row, by=By.system("preview")))
+            if self.is_bound and self.is_valid()
+            else ""
+        )
 
 
 @dialog_action(
@@ -90,12 +100,16 @@ class SettleForm(DialogForm):
     elevated=True,
 )
 def settle_payment(admin: Any, request: HttpRequest, row: Payment, form: Any) -> str:
+    _settle(form, row, by=By.user(request.user))  # type: ignore[arg-type]
+    return "Recorded, with the entry that follows from it."
+
+
+def _settle(form: SettleForm, row: Payment, *, by: By) -> None:
     data = form.cleaned_data
     payments.settle(
-        row, was_paid=data["was_paid"] == "yes", evidence=data["evidence"], by=By.user(request.user),  # type: ignore[arg-type]
-        at=timezone.now(), key=data["key"], reference=data["reference"],
+        row, was_paid=data["was_paid"] == "yes", evidence=data["evidence"], by=by, at=timezone.now(), key=data["key"],
+        reference=data["reference"],
     )  # fmt: skip
-    return "Recorded, with the entry that follows from it."
 
 
 @dialog_action(
