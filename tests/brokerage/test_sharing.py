@@ -91,7 +91,9 @@ class Process:
 
     async def kill(self):
         """Its sockets are closed by the machine; nothing is given back."""
-        self.looking.cancel()
+        while not self.looking.done():  # a cancellation is lost where the Redis client catches it
+            self.looking.cancel()
+            await asyncio.wait([self.looking], timeout=0.2)
         for held in self.holding.held.values():
             held.running.cancel()
         await asyncio.wait([held.running for held in self.holding.held.values()])
