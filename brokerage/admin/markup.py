@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from backoffice.admin import ports, show, timeline
-from backoffice.admin.actions import ReasonForm, dialog_action
+from backoffice.admin.actions import ReasonForm, ShownFirst, dialog_action
 from backoffice.admin.base import ReadOnlyAdmin
 from backoffice.admin.filters import choice_filter
 from backoffice.admin.ports import Entry
@@ -21,6 +21,7 @@ from backoffice.admin.unfinished import tally
 from backoffice.who import By, called
 from brokerage import markup_reports
 from brokerage.models import MarkupReport
+from ledger.admin.preview import preview_of
 from ledger.admin.shown import entries_text
 from ledger.models import Entry as JournalEntry
 
@@ -64,14 +65,21 @@ def accept_figure(admin: Any, request: HttpRequest, row: MarkupReport, form: Any
     return "Our books follow the venue's figure now. Record its payment when it arrives."
 
 
-class PaymentForm(ReasonForm):
+class PaymentForm(ShownFirst, ReasonForm):
     """What arrived, and how the bank shows it."""
 
+    decides = ("amount",)
     amount = forms.CharField(widget=UnfoldAdminTextInputWidget, label="Amount that arrived")
     reference = forms.CharField(
         widget=UnfoldAdminTextInputWidget, label="The bank's reference", max_length=64
     )
-    field_order = ("amount", "reference", "reason", "key")
+    field_order = ("amount", "reference", "reason", "seen", "key")
+
+    def effect(self, row: MarkupReport) -> SafeString | str:
+        """The entry of what arrived."""
+        if not self.is_bound or not self.is_valid():
+            return ""
+        return preview_of(lambda: _record(self, row, by=By.system("preview")))
 
 
 @dialog_action(
@@ -85,12 +93,16 @@ class PaymentForm(ReasonForm):
     icon="payments",
 )
 def record_payment(admin: Any, request: HttpRequest, row: MarkupReport, form: Any) -> str:
+    _record(form, row, by=By.user(request.user))  # type: ignore[arg-type]
+    return "Paid: the venue owes nothing for this month any more."
+
+
+def _record(form: PaymentForm, row: MarkupReport, *, by: By) -> None:
     data = form.cleaned_data
     markup_reports.record_payment(
-        row, amount=data["amount"], reference=data["reference"],
-        by=By.user(request.user), at=timezone.now(), key=data["key"], reason=data["reason"],  # type: ignore[arg-type]
+        row, amount=data["amount"], reference=data["reference"], by=by, at=timezone.now(), key=data["key"],
+        reason=data["reason"],
     )  # fmt: skip
-    return "Paid: the venue owes nothing for this month any more."
 
 
 @admin.register(MarkupReport)

@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from backoffice.errors import InvalidInput, KeyReused, MoveNotAllowed
@@ -18,6 +20,7 @@ from brokerage.models import MarkupReport, Trade
 from ledger.models import Account, Entry
 from tests import world
 from tests.brokerage.deriv.running import SimulatorProcess
+from tests.edges import staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.processes, pytest.mark.usefixtures("reference_data")]
 RISE = ContractTerms("CALL", "1HZ100V", "stake", Decimal("10.00"), 1, "t", "USD")
@@ -135,6 +138,20 @@ def test_what_both_say_alike_waits_for_its_payment_only(desk, app):
     with pytest.raises(MoveNotAllowed):
         markup_reports.record_payment(row, key="p2", **given)
     assert [row.pk for row in compare(after())] == [row.pk] and events()[-1] == "markup.paid"
+
+
+def test_in_the_console_the_entry_of_a_payment_is_shown_before_it_is_recorded(desk, app):
+    row = different(desk, app)
+    row = markup_reports.accept(row, by=OFFICER, at=after(), key="a", reason="The venue rounds down.")
+    browser, before = staff.of_role("Administrator", elevated=True), owed()
+    url = reverse("admin:brokerage_markupreport_record_payment", args=[row.pk])
+    given = {"amount": str(row.venues), "reference": "WIRE 77", "reason": "It came today.", "key": "p1"}
+    shown = browser.post(url, given).content.decode()
+    assert "Balance after" in shown and owed() == before, "the first press moves nothing"
+    seen = re.search(r'name="seen" value="(\w{64})"', shown)
+    browser.post(url, {**given, "seen": seen[1]})
+    row.refresh_from_db()
+    assert (row.state, owed()) == ("paid", before - row.venues)
 
 
 def test_another_sum_is_different_until_somebody_accepts_it(desk, app):

@@ -12,6 +12,7 @@ from django.urls import reverse
 from backoffice.models import Access, Event
 from compliance.models import Client, Desk
 from ledger import accounts, journal
+from ledger import payments as payments_out
 from ledger.control import closing
 from ledger.models import Account, BalanceAssertion, Closing, InvariantRun
 from ledger.wallets import wallet
@@ -220,8 +221,13 @@ def test_pages_of_the_books_ask_as_much_however_much_was_posted():
                 )
             )
             paying.withdrawal(sam, "5.00")
+            paid = paying.approve(paying.withdrawal(sam, "6.00")).payments.get()
+            for _ in range(2):  # handed over, and asked about
+                payments_out.push(paid, now=lambda: NOW)
             deposit(sam, "1.00", NOW)
 
+    paying.beneficiary(sam)
+    paying.wire()
     more(2)
     closing.close("real", world.NOW.date(), by=world.TESTER, at=NOW, key=world.key())
     ours, bank = wallet(sam.uuid, "EUR", at=NOW), payments.ours(payments.bank())
@@ -248,8 +254,8 @@ def test_pages_of_the_books_ask_as_much_however_much_was_posted():
     more(4)
     assert {page: queries(page) for page in pages} == before
     # One question more for each kind of thing that is named: here clients, banks and trading accounts; explaining a
-    # deposit asks for it, for what its collector told and for its line.
-    explained = {url("explain", account=account.pk): 14 for account in (ours, bank)}
+    # deposit asks for it, for what its collector told and for its line, a withdrawal for its payment and who agreed.
+    explained = {url("explain", account=account.pk): 19 for account in (ours, bank)}
     most = {url("account_changelist"): 13} | explained
     assert {page: many for page, many in before.items() if many > most.get(page, 12)} == {}
 
