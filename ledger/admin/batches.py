@@ -1,5 +1,7 @@
 """Batches: files of payments to take to the bank, and what its status reports say of them."""
 
+import base64
+import zlib
 from typing import Any
 
 from django import forms
@@ -27,8 +29,8 @@ from backoffice.models import User
 from backoffice.who import By
 from ledger import batches, pain002
 from ledger.admin.payments import TONES as PAYMENT_TONES
+from ledger.admin.preview import preview_of
 from ledger.admin.shown import named
-from ledger.bank.lines import FileTooLarge
 from ledger.models import Payment, PaymentBatch
 
 BATCH = PaymentBatch._meta.label_lower
@@ -78,13 +80,52 @@ def mark_batch_sent(admin: Any, request: HttpRequest, row: PaymentBatch, form: A
 
 
 class ReportForm(DialogForm):
-    """The bank's file."""
+    """The bank's file. The first press shows what it would post and keeps it, packed, in the dialog; the second does it."""
 
     file = forms.FileField(
+        required=False,
         widget=UnfoldAdminFileFieldWidget,
         help_text="pain.002 (XML), 5 MB at most. It names the file that it is about.",
     )
-    field_order = ("file", "key")
+    kept = forms.CharField(required=False, widget=forms.HiddenInput)
+    field_order = ("file", "kept", "key")
+    content = b""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("file"):
+            self.content = data["file"].read(pain002.MOST_BYTES + 1)
+        elif data.get("kept"):
+            self.content = _unpacked(data["kept"])
+        if not self.content:
+            self.add_error("file", "Choose the bank's file.")
+        elif len(self.content) > pain002.MOST_BYTES:
+            self.add_error("file", f"At most {pain002.MOST_BYTES // 2**20} MB are taken in.")
+        return data
+
+    def is_shown(self) -> bool:
+        """What was shown is what the dialog kept; a file that comes now was not."""
+        if not self.is_bound or not self.is_valid():
+            return False
+        data: Any = self.data.copy()  # type: ignore[attr-defined]
+        data[self.add_prefix("kept")] = base64.b64encode(zlib.compress(self.content)).decode()
+        self.data = data
+        return not self.cleaned_data["file"]
+
+    def effect(self, row: None) -> SafeString | str:
+        """The entries by which what the bank rejects is in the wallets again."""
+        if not self.is_bound or not self.is_valid():
+            return ""
+        by = By.system("preview")
+        return preview_of(lambda: batches.take_report(self.content, by=by, at=timezone.now()))
+
+
+def _unpacked(kept: str) -> bytes:
+    """What a dialog kept; nothing where that is no such thing. Never more than is taken in, whatever it unpacks to."""
+    try:
+        return zlib.decompressobj().decompress(base64.b64decode(kept, validate=True), pain002.MOST_BYTES + 1)
+    except (ValueError, zlib.error):
+        return b""
 
 
 @dialog_action(
@@ -97,10 +138,7 @@ class ReportForm(DialogForm):
     icon="upload_file",
 )
 def upload_report(admin: Any, request: HttpRequest, row: None, form: Any) -> Done:
-    file = form.cleaned_data["file"]
-    if file.size > pain002.MOST_BYTES:
-        raise FileTooLarge(f"At most {pain002.MOST_BYTES // 2**20} MB are taken in.", field="file")
-    done = batches.take_report(file.read(), by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
+    done = batches.take_report(form.content, by=By.user(request.user), at=timezone.now())  # type: ignore[arg-type]
     said = f"{done.rejected:,} rejected, {done.taken:,} taken by the bank."
     if done.contradicted:
         said += f" It also says no to {len(done.contradicted):,} known to have been paid; ask the bank: {', '.join(done.contradicted[:3])}."

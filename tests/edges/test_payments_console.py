@@ -7,14 +7,16 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from compliance.models import Desk
+from ledger import batches
 from ledger.bank import importing
-from ledger.models import BankAccount, BankLine, BankStatement, Deposit
+from ledger.models import BankAccount, BankLine, BankStatement, Deposit, Payment
 from tests import world
 from tests.edges import staff
-from tests.ledger import payments
+from tests.ledger import paying, payments
 from tests.ledger.payments import D
 from tests.ledger.statements import Entry as Line
 from tests.ledger.statements import statement
+from tests.ledger.test_pain002 import report
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reference_data")]
 REASON = "The client sent a receipt."
@@ -255,3 +257,24 @@ def test_a_file_of_payments_is_downloaded_by_who_may_send_it_and_that_is_written
     ).exists()
     for role in ("Support", "Auditor", "Dealing desk"):
         assert staff.of_role(role).get(url).status_code == 403
+
+
+def test_a_status_report_shows_what_it_would_post_before_it_does_it():
+    client = paying.funded("1000.00")
+    paying.nothing_is_odd()
+    paying.policy(0)
+    paying.withdrawal(client, "10.00")
+    payment = Payment.objects.get()
+    batches.seal(payment.batch, by=paying.BY, at=paying.NOW)
+    batch = batches.write(payment.batch, now=lambda: paying.NOW)
+    told = report(batch.message_id, payments=[(payment.end_to_end_id, "RJCT", "AC04", "closed")])
+    browser, url = desk(), reverse("admin:ledger_paymentbatch_upload_report")
+    shown = browser.post(url, {"key": "k", "file": SimpleUploadedFile("r.xml", told)}).content.decode()
+    payment.refresh_from_db()
+    assert ("Balance after" in shown, payment.state, payments.in_wallet(client)) == (True, "sending", 990)
+    kept = re.search(r'name="kept" value="([^"]+)"', shown)[1]
+    for wrong in ({}, {"kept": "!"}, {"kept": "AAAA"}):
+        assert "Choose the bank&#x27;s file." in browser.post(url, {"key": "k", **wrong}).content.decode()
+    said = browser.post(url, {"key": "k", "kept": kept}, follow=True).content.decode()
+    payment.refresh_from_db()
+    assert ("1 rejected" in said, payment.state, payments.in_wallet(client)) == (True, "failed", 1000)
