@@ -12,8 +12,7 @@ what they would cost without closes, all postings read. Of the import: COPY and 
 match references, and write lines, entries, postings with balances, and events. Of withdrawals: every row that was written,
 written again, in one transaction for each. These write into tables with the same columns, indexes and checks, empty at
 first, without triggers, foreign keys and locks; they decide nothing. Invariants are each checked once; a quick one must
-stay within a second. Three are broken here, as they should be: the filled events are not sequenced, what was made up waits
-past its time, and the money out that nothing explains is clients' money that is not at the bank.
+stay within a second. Two are broken here, as they should be: the filled events are not sequenced, and what was made up waits past its time.
 
 Not said: the network, the browser, other people at work, workers beside (each verb is called in turn in one process), and
 wallets with more than some thousand lines.

@@ -21,7 +21,7 @@ from compliance import decisions
 from ledger import accounts, holds, journal, payment_states, reasons, withdrawals
 from ledger.drafts import LOWER
 from ledger.models import Account, Book, Payment, Withdrawal
-from ledger.providers import Answer, AnswerLost, NotSent, Outcome, Refused, providers
+from ledger.providers import Answer, AnswerLost, CalledProvider, NotSent, Outcome, Refused, providers
 from ledger.withdrawals import SUBJECT
 
 State = Payment.State
@@ -109,9 +109,8 @@ def check_may_take_on(payment: Payment) -> None:
 
 
 def _hand_over(row: Payment, *, now: Clock) -> Payment:
-    provider = providers.get(row.provider)
     try:
-        answer = provider.send(row)
+        answer = _called(row).send(row)
     except Refused as found:
         return fail(row, code=found.code, message=found.message, by=BY, at=now())
     except NotSent as found:
@@ -123,7 +122,7 @@ def _hand_over(row: Payment, *, now: Clock) -> Payment:
 
 def _ask(row: Payment, *, now: Clock) -> Payment:
     try:
-        answer = providers.get(row.provider).status(row)
+        answer = _called(row).status(row)
     except (NotSent, AnswerLost) as found:
         Payment.objects.filter(pk=row.pk).update(problem_code=found.code, sending_until=None)
         return row
@@ -333,6 +332,14 @@ def _because(code: str, message: str) -> str:
     """The reason as the client reads it: of a code that banks use what it means, else what was said, in one line."""
     said = reasons.of(code) or " ".join(message.split()).strip(" .")[:160] or "no reason was given"
     return said[0].lower() + said[1:]
+
+
+def _called(row: Payment) -> CalledProvider:
+    provider = providers.get(row.provider)
+    assert isinstance(provider, CalledProvider), (
+        "payments by file are in a batch, and people take on those by hand"
+    )
+    return provider
 
 
 def _is_manual(row: Payment) -> bool:

@@ -180,8 +180,8 @@ class PaymentForm(ShownFirst, ReasonForm):
     icon="price_check",
 )
 def claim_line(admin: Any, request: HttpRequest, row: BankLine, form: Any) -> str:
-    rows = ports.visible(request.user, Payment.objects.filter(uuid=form.cleaned_data["payment"]))
-    payment = rows.select_related("withdrawal", "batch").get()
+    known = Payment.objects.with_batch().select_related("withdrawal")
+    payment = ports.visible(request.user, known).get(uuid=form.cleaned_data["payment"])
     claims.claim(row, payment, by=_by(request), at=timezone.now(), reason=form.cleaned_data["reason"])
     return f"{payment.withdrawal} is {Payment.objects.get(pk=payment.pk).get_state_display().lower()}."
 

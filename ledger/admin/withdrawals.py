@@ -187,7 +187,7 @@ class WithdrawalAdmin(Exported, ReadOnlyAdmin):
 
     def record(self, request: HttpRequest, row: Withdrawal) -> Record:
         """What was asked for, what was decided, who agreed, and what was sent."""
-        payment = row.payments.select_related("batch").order_by("-id").first()
+        payment = row.payments.with_batch().order_by("-id").first()
         digits = row.currency.exponent
         return Record(
             title=str(row),

@@ -3,6 +3,15 @@
 A provider is registered under its name from `AppConfig.ready`; a withdrawal route names the one that pays.
 """
 
-from ledger.providers.port import Answer, AnswerLost, NotSent, Outcome, Provider, Refused, providers
+from ledger.providers.port import (
+    Answer,
+    AnswerLost,
+    CalledProvider,
+    NotSent,
+    Outcome,
+    Provider,
+    Refused,
+    providers,
+)
 
-__all__ = ["Answer", "AnswerLost", "NotSent", "Outcome", "Provider", "Refused", "providers"]
+__all__ = ["Answer", "AnswerLost", "CalledProvider", "NotSent", "Outcome", "Provider", "Refused", "providers"]

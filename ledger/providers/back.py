@@ -8,10 +8,10 @@ from ledger.collecting import accounts
 from ledger.collecting.port import Collector, GiveBack, Refund, collectors
 from ledger.collecting.port import Outcome as Word
 from ledger.models import Account, Deposit, Payment
-from ledger.providers.port import Answer, Outcome, Provider
+from ledger.providers.port import Answer, CalledProvider, Outcome
 
 
-class Back(Provider):
+class Back(CalledProvider):
     """A collector that pays. It is sent once, under the payment's own id; the collector's list of refunds tells of it."""
 
     def __init__(self, collector: Collector) -> None:

@@ -1,10 +1,10 @@
 """Payments by file: they join a batch that people take to the bank, and a statement or status report ends them."""
 
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from ledger.bank.accounts import unmatched_out
 from ledger.models import Account, Method, Payment
-from ledger.providers.port import Answer, Provider
+from ledger.providers.port import Provider
 
 
 class BankFile(Provider):
@@ -18,9 +18,3 @@ class BankFile(Provider):
     def settles_from(self, payment: Payment) -> Account:
         """Unmatched out: the statement's line moves it on to the bank, whether it comes before or after; see `bank.claims`."""
         return unmatched_out(payment.currency_id)
-
-    def send(self, payment: Payment) -> NoReturn:
-        raise NotImplementedError("Files are taken to the bank by people.")
-
-    def status(self, payment: Payment) -> Answer:
-        raise NotImplementedError("Statements and status reports tell.")

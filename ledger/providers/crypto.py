@@ -3,12 +3,12 @@
 from ledger.custodian import client
 from ledger.custody import custody
 from ledger.models import Account, Method, Payment
-from ledger.providers.port import Answer, AnswerLost, Outcome, Provider
+from ledger.providers.port import Answer, AnswerLost, CalledProvider, Outcome
 
 _OUTCOMES = {"accepted": Outcome.SENT, "confirmed": Outcome.CONFIRMED, "failed": Outcome.FAILED}
 
 
-class Crypto(Provider):
+class Crypto(CalledProvider):
     """Sent once. The custodian's own memory of ids is not relied on: it may be short."""
 
     name = "crypto"

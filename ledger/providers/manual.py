@@ -1,11 +1,11 @@
 """Payments that a person makes by hand: they wait until somebody takes them on, and end by what that person says."""
 
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from ledger.bank.accounts import unmatched_out
 from ledger.custody import custody
 from ledger.models import Account, Method, Payment
-from ledger.providers.port import Answer, Provider
+from ledger.providers.port import Provider
 
 
 class Manual(Provider):
@@ -21,9 +21,3 @@ class Manual(Provider):
         if payment.withdrawal.method == Method.CRYPTO:
             return custody(payment.currency_id)
         return unmatched_out(payment.currency_id)
-
-    def send(self, payment: Payment) -> NoReturn:
-        raise NotImplementedError("People pay it.")
-
-    def status(self, payment: Payment) -> Answer:
-        raise NotImplementedError("People tell.")

@@ -51,21 +51,25 @@ class Refused(ProviderError):
 
 
 class Provider(ABC):
-    """Somebody who pays. Its calls are made outside of transactions and may be repeated after a crash."""
+    """Somebody who pays: by a file that people take to a bank, by hand, or when called (`CalledProvider`)."""
 
     # Permanent, in routes and payments; and as people read it.
     name: ClassVar[str]
     label: ClassVar[str]
     # By which methods it pays.
     methods: ClassVar[frozenset[str]]
-    # Whether payments go in files that people take to a bank; then `send` and `status` are never called.
+    # Whether payments go in files that people take to a bank.
     is_file: ClassVar[bool] = False
-    # Whether a person pays by hand: it waits until somebody takes it on, and `send` and `status` are never called.
+    # Whether a person pays by hand: it waits until somebody takes it on.
     is_manual: ClassVar[bool] = False
 
     @abstractmethod
     def settles_from(self, payment: Payment) -> Account:
         """The account of ours that a confirmed payment leaves, and that a returned one comes back to."""
+
+
+class CalledProvider(Provider):
+    """One that a worker hands payments to and asks about them. Called outside of transactions; a crash may repeat a question."""
 
     @abstractmethod
     def send(self, payment: Payment) -> Answer:

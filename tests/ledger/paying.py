@@ -13,7 +13,7 @@ from compliance.models import Approval, ApprovalPolicy, Client, MonitoringRule
 from ledger import beneficiaries, withdrawals
 from ledger.bank.accounts import ledger_account
 from ledger.models import Account, Beneficiary, Payment, Withdrawal, WithdrawalRoute
-from ledger.providers import Answer, Outcome, Provider, providers
+from ledger.providers import Answer, CalledProvider, Outcome, providers
 from tests import world
 from tests.ledger import payments as desk
 
@@ -38,7 +38,7 @@ def route(currency: str = "EUR", **given: Any) -> WithdrawalRoute:
     )[0]
 
 
-class Wire(Provider):
+class Wire(CalledProvider):
     """A provider that pays at once and counts: somebody else's books, in memory."""
 
     name, label, methods = "wire", "Wire", frozenset({"bank", "crypto"})

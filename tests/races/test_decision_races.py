@@ -1,17 +1,15 @@
 """Requests of one client at once, with real threads: what has room for one is not given to two."""
 
-import threading
 from decimal import Decimal
 
 import pytest
-from django.db.models import QuerySet
 
 from backoffice.database import uuid7
 from compliance import decisions, limits
 from compliance.decisions import Asked
 from compliance.models import Activity, Decision
-from compliance.moved import Moved
 from tests import world
+from tests.races.counting import without_locks_both_count_before_either_goes_on
 from tests.races.test_trade_races import at_once, count
 from tests.world import NOW, TESTER
 
@@ -30,18 +28,7 @@ def used(client):
 
 def test_twin_without_the_lock_two_requests_use_the_same_room(monkeypatch):
     client = world.client().client
-    both_have_counted, seen = threading.Barrier(2), threading.local()
-    plain = Moved.amount
-
-    def counted(self, *args):
-        found = plain(self, *args)
-        if not getattr(seen, "once", False):
-            seen.once = True
-            both_have_counted.wait(10)
-        return found
-
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
-    monkeypatch.setattr(Moved, "amount", counted)
+    without_locks_both_count_before_either_goes_on(monkeypatch)
     results = at_once(*[lambda: ask(client) for _ in range(2)])
     assert [one.outcome for one in results] == ["allow", "allow"]
     monkeypatch.undo()

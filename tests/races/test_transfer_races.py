@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from backoffice.models import Currency
 from compliance import limits
 from compliance.models import Activity, Window
-from compliance.moved import Moved
 from ledger import adjustments, transfers
 from ledger.models import Adjustment, Quote, Transfer
 from ledger.refusals import InsufficientFunds
 from tests.ledger import transferring as desk
 from tests.ledger.transferring import NOW
+from tests.races.counting import without_locks_both_count_before_either_goes_on
 from tests.races.test_trade_races import at_once, count
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("reference_data", "redis")]
@@ -133,18 +133,7 @@ def test_of_several_transfers_at_once_only_those_with_room_are_done(amina):
 
 def test_twin_without_the_client_s_lock_two_transfers_use_the_same_room(amina, monkeypatch):
     lucas = narrow(amina)
-    both_have_counted, seen = threading.Barrier(2), threading.local()
-    plain = Moved.amount
-
-    def counted(self, *args):
-        found = plain(self, *args)
-        if not getattr(seen, "once", False):
-            seen.once = True
-            both_have_counted.wait(10)
-        return found
-
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **given: self)
-    monkeypatch.setattr(Moved, "amount", counted)
+    without_locks_both_count_before_either_goes_on(monkeypatch)
     results = at_once(*[lambda: desk.sent(amina, lucas, "25.00")] * 2)
     monkeypatch.undo()
     assert [one.state for one in results] == ["done", "done"]
