@@ -50,6 +50,7 @@ def test_two_withdrawals_are_agreed_to_filed_and_seen_on_the_statement(page, dep
     page.get_by_role("link", name=re.compile("Seal a batch")).first.click()
     expect(page.get_by_text("370.00").first).to_be_visible()
     page.get_by_role("button", name="Seal it and write the file").click()
+    expect(page.get_by_text("Sealed. The file is ready within moments").first).to_be_visible()
     until(
         lambda: PaymentBatch.objects.get(pk=batch.pk).state == "sealed", "a worker has written the file", 30
     )
@@ -83,6 +84,7 @@ def test_two_withdrawals_are_agreed_to_filed_and_seen_on_the_statement(page, dep
     picture(page, "console-statement-of-payments")
     page.get_by_role("link", name=re.compile("Import$")).first.click()
     page.get_by_role("button", name=f"Import into {house.name}").click()
+    expect(page.get_by_text("Imported: 2 of 2 lines were new and are booked.")).to_be_visible()
     until(lambda: PaymentBatch.objects.get(pk=batch.pk).state == "closed", "the payments are confirmed", 30)
     page.goto(url)
     picture(page, "console-batch-closed")
